@@ -1,0 +1,7 @@
+"""facealign compiles a trained face-alignment checkpoint into a verified edge bundle, and serves it."""
+
+from __future__ import annotations
+
+__all__ = ["__version__"]
+
+__version__ = "0.1.0"

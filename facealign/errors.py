@@ -1,0 +1,122 @@
+"""Every error that facealign raises on purpose, and the exit code each one means.
+
+::
+
+    FacealignError                 1   internal
+    +-- UsageError                 2   the caller's arguments or files
+    |   +-- InputError                 an image, a box or an array that cannot be used
+    |   |   +-- ShapeError             an array of the wrong shape or type
+    |   +-- OutputError                a place that cannot be written
+    +-- CheckpointError            3   the checkpoint, or a side file that belongs to it
+    |   +-- UnsafeCheckpointError      loading it would run code
+    |   +-- UnknownFamilyError         no family fits
+    |   +-- StateDictError             keys, shapes or values that do not fit the family
+    |   +-- AssetError                 a side file that is missing or wrong
+    +-- VerificationError          4   the graph is not what the module computes
+    |   +-- ParityError                landmarks differ
+    |   +-- GraphContractError         names, types, operators or shapes differ from the contract
+    |   +-- SelfTestError              a bundle does not give its golden landmarks here
+    +-- BackendError               7   an engine library that is absent or unusable
+    +-- IntegrityError             8   a bundle that is corrupt, forged or from a newer facealign
+
+Codes 5 (accuracy budget) and 6 (target) belong to commands that do not exist yet.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = [
+    "AssetError",
+    "BackendError",
+    "CheckpointError",
+    "FacealignError",
+    "GraphContractError",
+    "InputError",
+    "IntegrityError",
+    "OutputError",
+    "ParityError",
+    "SelfTestError",
+    "ShapeError",
+    "StateDictError",
+    "UnknownFamilyError",
+    "UnsafeCheckpointError",
+    "UsageError",
+    "VerificationError",
+]
+
+
+class FacealignError(Exception):
+    """Base of every error raised on purpose; its text is one line for the user."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(FacealignError):
+    """The caller asked for something that cannot be done."""
+
+    exit_code = 2
+
+
+class InputError(UsageError):
+    """An image, a box or an array that cannot be used."""
+
+
+class ShapeError(InputError):
+    """An array of the wrong shape or type."""
+
+
+class OutputError(UsageError):
+    """A place that cannot be written: no permission, no room, or something else is there."""
+
+
+class CheckpointError(FacealignError):
+    """The checkpoint file cannot be read as one."""
+
+    exit_code = 3
+
+
+class UnsafeCheckpointError(CheckpointError):
+    """Loading the checkpoint would run code, or unpack to far more than its size."""
+
+
+class UnknownFamilyError(CheckpointError):
+    """No family, or more than one, fits the state dict."""
+
+
+class StateDictError(CheckpointError):
+    """Keys, shapes or values of the state dict do not fit its family."""
+
+
+class AssetError(CheckpointError):
+    """A side file that the family needs is missing, unreadable or of the wrong shape."""
+
+
+class VerificationError(FacealignError):
+    """The graph is not what the module computes."""
+
+    exit_code = 4
+
+
+class ParityError(VerificationError):
+    """The landmarks of the graph and of the module differ by more than the bar."""
+
+
+class GraphContractError(VerificationError):
+    """The graph breaks the contract: names, types, operators or shapes."""
+
+
+class SelfTestError(VerificationError):
+    """A bundle does not give its golden landmarks on this machine."""
+
+
+class BackendError(FacealignError):
+    """An engine library is absent or unusable; there is never a silent fallback."""
+
+    exit_code = 7
+
+
+class IntegrityError(FacealignError):
+    """A bundle is corrupt, forged or from a newer facealign."""
+
+    exit_code = 8

@@ -1,0 +1,1 @@
+"""From a checkpoint file to a module: safe reading, detection, side files, networks."""

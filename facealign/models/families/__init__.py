@@ -1,0 +1,1 @@
+"""One folder per published architecture; each holds a `FAMILY`. None imports another."""

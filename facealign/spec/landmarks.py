@@ -1,0 +1,28 @@
+"""What a session returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Landmarks"]
+
+
+@dataclass(frozen=True, slots=True)
+class Landmarks:
+    """Landmarks of F faces in one frame.
+
+    Attributes:
+        xy: ``(F, N, 2)`` float32, frame pixels; may lie outside the frame.
+        boxes: ``(F, 4)`` float64 ``(x0, y0, x1, y1)``, frame pixels; the boxes asked for, in their order.
+        scheme: Name of the landmark set, such as ``wflw98``.
+    """
+
+    xy: NDArray[np.float32]
+    boxes: NDArray[np.float64]
+    scheme: str
+
+    def __len__(self) -> int:
+        return len(self.xy)

@@ -1,0 +1,62 @@
+"""Landmark sets: how many landmarks, in which order, and which lines they draw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["WFLW98", "Scheme", "scheme_by_count", "scheme_by_name"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """One landmark set.
+
+    Attributes:
+        name: Lower-case name, used in manifests.
+        landmark_count: N.
+        contours: Index lists; each is drawn as one line. A closed line repeats its first index.
+    """
+
+    name: str
+    landmark_count: int
+    contours: tuple[tuple[int, ...], ...] = ()
+
+
+def _span(first: int, last: int) -> tuple[int, ...]:
+    return tuple(range(first, last + 1))
+
+
+# Source: the WFLW annotation figure (Wu et al., CVPR 2018, Look at Boundary) and SPEC 2.4.
+WFLW98 = Scheme(
+    name="wflw98",
+    landmark_count=98,
+    contours=(
+        _span(0, 32),
+        (*_span(33, 41), 33),
+        (*_span(42, 50), 42),
+        _span(51, 54),
+        _span(55, 59),
+        (*_span(60, 67), 60),
+        (*_span(68, 75), 68),
+        (*_span(76, 87), 76),
+        (*_span(88, 95), 88),
+    ),
+)
+
+_SCHEMES = (WFLW98,)
+
+
+def scheme_by_count(landmark_count: int) -> Scheme:
+    """Return the published scheme of that many landmarks, or a nameless one without contours."""
+    for scheme in _SCHEMES:
+        if scheme.landmark_count == landmark_count:
+            return scheme
+    return Scheme(f"custom{landmark_count}", landmark_count)
+
+
+def scheme_by_name(name: str, landmark_count: int) -> Scheme:
+    """Return the scheme a manifest names; one that is unknown here has no contours."""
+    for scheme in _SCHEMES:
+        if scheme.name == name:
+            return scheme
+    return Scheme(name, landmark_count)
