@@ -16,7 +16,15 @@ from torch import Tensor, nn
 from facealign.models import families
 from facealign.spec import CropSpec, Scheme
 
-__all__ = ["AssetSpec", "Card", "Exportable", "Family", "KeySignature", "Shapes", "discover_families"]
+__all__ = [
+    "AssetSpec",
+    "Card",
+    "Exportable",
+    "Family",
+    "KeySignature",
+    "Shapes",
+    "discover_families",
+]
 
 Shapes = Mapping[str, Sequence[int]]
 
@@ -83,9 +91,11 @@ class Family:
         signature: Which checkpoints are of this family.
         card: Facts for people.
         assets: Side files, each by name.
+        unused_keys: Prefixes of keys that inference never reads.
         settings: Hyper-parameters that no shape shows and `--set` may change, with what they mean.
         read_hyperparameters: From shapes and settings to the family's frozen dataclass. Raises `KeyError` for
             a missing key and `StateDictError` for a setting that cannot be.
+        describe: From hyper-parameters to one short line, such as ``SLPT-6, 98 landmarks``.
         tiny: Smallest hyper-parameters that keep every part.
         build_network: From hyper-parameters and assets to the reference module, untrained.
         reference: From that module and ``(B, H, W, 3)`` uint8 crops to every named point, the authors' way.
@@ -98,8 +108,10 @@ class Family:
     signature: KeySignature
     card: Card
     assets: tuple[AssetSpec, ...]
+    unused_keys: tuple[str, ...]
     settings: Mapping[str, str]
     read_hyperparameters: Callable[[Shapes, Mapping[str, int]], Any]
+    describe: Callable[[Any], str]
     tiny: Callable[[], Any]
     build_network: Callable[[Any, Mapping[str, NDArray[np.float32]]], nn.Module]
     reference: Callable[[Any, Tensor], dict[str, Tensor]]

@@ -60,9 +60,7 @@ def hrnet_from_shapes(
     Raises:
         KeyError: If a key that every HRNet has is missing; the key is the argument.
     """
-    stages = tuple(
-        _stage_from_shapes(shapes, f"{prefix}{name}") for name in _STAGE_NAMES
-    )
+    stages = tuple(_stage_from_shapes(shapes, f"{prefix}{name}") for name in _STAGE_NAMES)
     return HRNetHyperparameters(
         stem_channels=shapes[f"{prefix}conv1.weight"][0],
         layer1_block_count=_count(shapes, f"{prefix}layer1.{{}}.conv1.weight"),
@@ -122,7 +120,11 @@ class HRNet(nn.Module):
         Returns:
             Branch ``i`` is ``(B, channels[i], H / 2**(i + 2), W / 2**(i + 2))``.
         """
-        maps = self.relu(self.bn1(self.conv1(image)))
+        return self.branches_from_stem(self.conv1(image))
+
+    def branches_from_stem(self, stem: Tensor) -> list[Tensor]:
+        """Return what `forward` does, from the output of its first convolution."""
+        maps = self.relu(self.bn1(stem))
         maps = self.relu(self.bn2(self.conv2(maps)))
         branches = [self.layer1(maps)]
         for number in range(1, self._stage_count + 1):
@@ -225,7 +227,9 @@ class _ExchangeModule(nn.Module):
             for channels in stage.channels
         )
         self.fuse_layers = nn.ModuleList(
-            nn.ModuleList(_fuse_layer(stage.channels, to, source) for source in range(len(stage.channels)))
+            nn.ModuleList(
+                _fuse_layer(stage.channels, to, source) for source in range(len(stage.channels))
+            )
             for to in range(len(stage.channels))
         )
         self.relu = nn.ReLU()
@@ -256,8 +260,7 @@ def _fuse_layer(channels: tuple[int, ...], to: int, source: int) -> nn.Module:
             nn.BatchNorm2d(channels[to]),
         )
     steps: list[nn.Module] = [
-        _conv_bn_relu(channels[source], channels[source], stride=2)
-        for _ in range(to - source - 1)
+        _conv_bn_relu(channels[source], channels[source], stride=2) for _ in range(to - source - 1)
     ]
     last = _conv_bn_relu(channels[source], channels[to], stride=2)
     steps.append(last[:2])

@@ -1,0 +1,72 @@
+"""SLPT (Xia et al., CVPR 2022): landmarks from patches that a transformer relates, in three stages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from facealign.models.families.slpt.card import CARD, crop_spec, describe, scheme
+from facealign.models.families.slpt.exportable import ExportableSlpt
+from facealign.models.families.slpt.hyperparameters import SlptHyperparameters
+from facealign.models.families.slpt.mean_shape import read_mean_shape
+from facealign.models.families.slpt.network import Slpt, normalised_image
+from facealign.models.family import AssetSpec, Family, KeySignature
+
+__all__ = ["FAMILY"]
+
+_MEAN_SHAPE = "mean-shape"
+
+
+def _build_network(
+    hyperparameters: SlptHyperparameters, assets: Mapping[str, NDArray[np.float32]]
+) -> Slpt:
+    return Slpt(hyperparameters, torch.from_numpy(assets[_MEAN_SHAPE].copy()))
+
+
+def _reference(network: Slpt, crops: Tensor) -> dict[str, Tensor]:
+    points = network(normalised_image(crops))
+    points["landmarks"] = points[f"stage{network.hyperparameters.stage_count}.landmarks"]
+    return points
+
+
+FAMILY = Family(
+    name="slpt",
+    signature=KeySignature(
+        required=(
+            "feature_extractor.weight",
+            "Transformer.structure_encoding",
+            "Transformer.landmark_query",
+            "Transformer.Transformer_block.layers.0.self_attn.in_proj_weight",
+            "Transformer.Transformer_block.layers.0.multihead_attn.in_proj_weight",
+            "Transformer.Transformer_block.norm.weight",
+            "out_layer.weight",
+            "backbone.conv1.weight",
+            "backbone.stage4.0.branches.3.0.conv1.weight",
+            "backbone.head.0.weight",
+        )
+    ),
+    card=CARD,
+    assets=(
+        AssetSpec(
+            name=_MEAN_SHAPE,
+            meaning="the mean face that the first stage starts from",
+            where="Config/init_98.npz of the authors' repository, or computed from a WFLW annotation list "
+            "(list_98pt_rect_attr_train.txt)",
+            read=read_mean_shape,
+        ),
+    ),
+    unused_keys=("feature_norm.",),
+    settings={"heads": "attention heads, which no tensor shape shows (default 8)"},
+    read_hyperparameters=SlptHyperparameters.from_shapes,
+    describe=describe,
+    tiny=SlptHyperparameters.tiny,
+    build_network=_build_network,
+    reference=_reference,
+    build_exportable=ExportableSlpt,
+    crop=crop_spec,
+    scheme=scheme,
+)

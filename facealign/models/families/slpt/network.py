@@ -12,17 +12,17 @@ from torch import Tensor, nn
 from facealign.models.backbones.hrnet import HRNet, concatenate_branches
 from facealign.models.families.slpt.hyperparameters import SlptHyperparameters
 
-__all__ = ["Slpt", "normalised_image"]
+__all__ = ["IMAGENET_MEAN_RGB", "IMAGENET_STD_RGB", "DecoderLayer", "Slpt", "normalised_image"]
 
-_IMAGENET_MEAN_RGB = (0.485, 0.456, 0.406)
-_IMAGENET_STD_RGB = (0.229, 0.224, 0.225)
+IMAGENET_MEAN_RGB = (0.485, 0.456, 0.406)
+IMAGENET_STD_RGB = (0.229, 0.224, 0.225)
 
 
 def normalised_image(crops: Tensor) -> Tensor:
     """Return ``(B, 3, H, W)`` float32 RGB, ImageNet-normalised, from ``(B, H, W, 3)`` uint8 BGR."""
     image = crops.flip(-1).permute(0, 3, 1, 2).to(torch.float32) / 255
-    mean = torch.tensor(_IMAGENET_MEAN_RGB).reshape(1, 3, 1, 1)
-    std = torch.tensor(_IMAGENET_STD_RGB).reshape(1, 3, 1, 1)
+    mean = torch.tensor(IMAGENET_MEAN_RGB).reshape(1, 3, 1, 1)
+    std = torch.tensor(IMAGENET_STD_RGB).reshape(1, 3, 1, 1)
     return (image - mean) / std
 
 
@@ -55,12 +55,13 @@ class Slpt(nn.Module):
             image: ``(B, 3, H, W)`` float32, as `normalised_image` gives it.
 
         Returns:
-            ``backbone`` ``(B, D, H/4, W/4)``; per stage s = 1, 2, 3: ``stage<s>.tokens`` ``(B, N, D)``,
+            ``backbone`` ``(B, C, H/4, W/4)``, all branches together before the projection to D channels; per stage s = 1, 2, 3: ``stage<s>.tokens`` ``(B, N, D)``,
             ``stage<s>.decoded`` ``(B, N, D)`` and ``stage<s>.landmarks`` ``(B, N, 2)``, x and y as a
             fraction of the crop, not clamped.
         """
-        maps = self.backbone(image)
-        points = {"backbone": maps}
+        hidden = self.backbone(image)
+        maps = self.backbone.head[3](hidden)
+        points = {"backbone": hidden}
         landmarks = self.mean_shape.expand(image.shape[0], -1, -1)
         for stage in range(1, self.hyperparameters.stage_count + 1):
             box_min, box_size = self._roi(landmarks, stage)
@@ -130,8 +131,12 @@ class _Backbone(HRNet):
         )
 
     def forward(self, image: Tensor) -> Tensor:  # type: ignore[override]  # one map, not branches
-        maps: Tensor = self.head(concatenate_branches(super().forward(image)))
-        return maps
+        return self.hidden_from_stem(self.conv1(image))
+
+    def hidden_from_stem(self, stem: Tensor) -> Tensor:
+        """Return what `forward` does, from the output of its first convolution."""
+        hidden: Tensor = self.head[:3](concatenate_branches(self.branches_from_stem(stem)))
+        return hidden
 
 
 class _Transformer(nn.Module):
@@ -157,7 +162,7 @@ class _Decoder(nn.Module):
     def __init__(self, hyperparameters: SlptHyperparameters) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
-            _DecoderLayer(hyperparameters) for _ in range(hyperparameters.layer_count)
+            DecoderLayer(hyperparameters) for _ in range(hyperparameters.layer_count)
         )
         self.norm = nn.LayerNorm(hyperparameters.width)
 
@@ -169,7 +174,7 @@ class _Decoder(nn.Module):
         return normed
 
 
-class _DecoderLayer(nn.Module):
+class DecoderLayer(nn.Module):
     """Self-attention, attention to the patches, feed-forward; each on a normalised copy."""
 
     def __init__(self, hyperparameters: SlptHyperparameters) -> None:

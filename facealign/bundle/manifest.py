@@ -1,0 +1,228 @@
+"""What a bundle says about itself: the schema of `manifest.json`, and its two conversions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from facealign.errors import IntegrityError
+from facealign.spec import BATCH, CropSpec, TensorSpec, contract_input, contract_landmarks
+
+__all__ = [
+    "CHECKSUM_NAME",
+    "MANIFEST_NAME",
+    "SCHEMA_VERSION",
+    "CardEntry",
+    "FileEntry",
+    "Fingerprint",
+    "GoldenEntry",
+    "GraphEntry",
+    "Manifest",
+    "ParityEntry",
+    "PlainValue",
+    "is_safe_name",
+    "json_from_manifest",
+    "manifest_from_json",
+]
+
+SCHEMA_VERSION = 1
+MANIFEST_NAME = "manifest.json"
+CHECKSUM_NAME = "manifest.sha256"
+
+PlainValue = bool | int | float | str | tuple[bool | int | float | str, ...] | None
+
+# A graph is a protobuf message, which ends at 2 GiB; a plan may be longer.
+_MAX_FILE_BYTES = 2**32
+_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of every part of a manifest."""
+
+
+class FileEntry(_Entry, frozen=True):
+    """One file: its SHA-256 in lower-case hex and its size in bytes."""
+
+    sha256: str
+    size: int
+
+
+class Fingerprint(_Entry, frozen=True):
+    """A file that the bundle was made from: its name without folders, and its SHA-256."""
+
+    name: str
+    sha256: str
+
+
+class CardEntry(_Entry, frozen=True):
+    """Facts about the family, for people."""
+
+    title: str
+    paper: str
+    code: str
+    code_licence: str
+    published: str
+
+
+class ParityEntry(_Entry, frozen=True):
+    """Distance of a graph from its PyTorch module, in crop pixels, and the bar it had to pass."""
+
+    max_px: float
+    p99_px: float
+    crop_count: int
+    batch_sizes: tuple[int, ...]
+    bar_px: float
+
+
+class GraphEntry(_Entry, frozen=True):
+    """One graph: a file of the bundle, and what was measured on it."""
+
+    file: str
+    opset: int
+    node_count: int
+    parameter_count: int
+    parity: ParityEntry
+
+
+class GoldenEntry(_Entry, frozen=True, kw_only=True):
+    """Files of the self-test, and how far a machine may be from them.
+
+    `max_px` is a distance in pixels of the crop, `max_grey` a difference of grey levels.
+    """
+
+    frame: str = "golden/frame.npy"
+    boxes: str = "golden/boxes.npy"
+    crops: str = "golden/crops.npy"
+    landmarks: str = "golden/landmarks.npy"
+    max_px: float
+    max_grey: float
+
+
+class Manifest(_Entry, frozen=True, kw_only=True):
+    """Everything a bundle says about itself; no time and no path of the machine that made it.
+
+    Attributes:
+        hyperparameters: Of the network, as plain values.
+        inputs: Of every graph.
+        outputs: Of every graph, in order; the probes are not among them.
+        max_batch: Most crops that one run of a graph is meant for.
+        graphs: By precision, such as ``fp32``.
+        probes: Names of the points that the first-divergence finder compares.
+        assets: Side files that went into the graph, by name.
+        tools: Version of every library that had a part in it, by name.
+        options: Resolved options of the compile, by name.
+        files: Every file but the manifest and its checksum, by name relative to the bundle.
+    """
+
+    schema_version: int
+    facealign_version: str
+    family: str
+    title: str
+    scheme: str
+    landmark_count: int
+    hyperparameters: dict[str, PlainValue]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    crop: CropSpec
+    max_batch: int
+    graphs: dict[str, GraphEntry]
+    probes: tuple[str, ...]
+    checkpoint: Fingerprint
+    assets: dict[str, Fingerprint]
+    card: CardEntry
+    golden: GoldenEntry
+    tools: dict[str, str]
+    options: dict[str, str]
+    files: dict[str, FileEntry]
+
+
+class _Version(msgspec.Struct):
+    """The one field that every schema has."""
+
+    schema_version: int
+
+
+def json_from_manifest(manifest: Manifest) -> bytes:
+    """Return the manifest as indented JSON with sorted keys; equal manifests give equal bytes."""
+    return msgspec.json.format(msgspec.json.encode(manifest, order="sorted"), indent=2) + b"\n"
+
+
+def manifest_from_json(data: bytes) -> Manifest:
+    """Return the manifest, strictly: nothing unknown, nothing missing, no name out of the folder.
+
+    Raises:
+        IntegrityError: If `data` is no manifest, contradicts itself, or needs a newer facealign.
+    """
+    try:
+        version = msgspec.json.decode(data, type=_Version).schema_version
+        if version > SCHEMA_VERSION:
+            raise IntegrityError(
+                f"`{MANIFEST_NAME}` has schema version {version} and this facealign reads "
+                f"{SCHEMA_VERSION}; upgrade facealign"
+            )
+        manifest = msgspec.json.decode(data, type=Manifest)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise IntegrityError(_malformed(str(error))) from error
+    # Structs refuse unknown fields, the dataclasses of spec/ skip them: compare with what was said.
+    if msgspec.json.decode(json_from_manifest(manifest)) != msgspec.json.decode(data):
+        raise IntegrityError(_malformed(f"it is not exactly what schema {SCHEMA_VERSION} asks"))
+    problem = next(_problems(manifest), None)
+    if problem is not None:
+        raise IntegrityError(_malformed(problem))
+    return manifest
+
+
+def is_safe_name(name: str) -> bool:
+    """Return whether `name` is a plain relative path on every system: ``golden/crops.npy``."""
+    return all(_PART.fullmatch(part) for part in name.split("/"))
+
+
+def _malformed(problem: str) -> str:
+    return f"`{MANIFEST_NAME}` is malformed: {problem}; compile the bundle again"
+
+
+def _problems(manifest: Manifest) -> Iterator[str]:
+    """Yield what the types cannot say."""
+    if manifest.schema_version < 1:
+        yield f"schema version {manifest.schema_version} does not exist"
+    if manifest.max_batch < 1 or manifest.landmark_count < 1 or manifest.crop.size_px < 1:
+        yield "max_batch, landmark_count and crop.size_px must be at least 1"
+    if not manifest.graphs:
+        yield "it has no graph"
+    yield from _file_problems(manifest)
+    yield from _tensor_problems(manifest)
+
+
+def _file_problems(manifest: Manifest) -> Iterator[str]:
+    for name, entry in manifest.files.items():
+        if not is_safe_name(name) or name in {MANIFEST_NAME, CHECKSUM_NAME}:
+            yield f"{name!r} is not a name that a file of a bundle may have"
+        if not 0 <= entry.size <= _MAX_FILE_BYTES or not _SHA256.fullmatch(entry.sha256):
+            yield f"size or SHA-256 of {name!r} cannot be"
+    for name in _mentioned(manifest):
+        if name not in manifest.files:
+            yield f"it mentions {name!r}, which is not among its files"
+
+
+def _tensor_problems(manifest: Manifest) -> Iterator[str]:
+    if manifest.inputs != (contract_input(manifest.crop.size_px),):
+        yield f"the one input must be {contract_input(manifest.crop.size_px)}"
+    if manifest.outputs[:1] != (contract_landmarks(manifest.landmark_count),):
+        yield f"the first output must be {contract_landmarks(manifest.landmark_count)}"
+    for output in manifest.outputs:
+        if output.dtype != "float32" or not _has_only_batch_free(output):
+            yield f"output {output.name!r} must be float32 with a free batch and nothing else free"
+
+
+def _has_only_batch_free(spec: TensorSpec) -> bool:
+    rest = spec.shape[1:]
+    return spec.shape[:1] == (BATCH,) and all(isinstance(n, int) and n > 0 for n in rest)
+
+
+def _mentioned(manifest: Manifest) -> Iterator[str]:
+    yield from (graph.file for graph in manifest.graphs.values())
+    golden = manifest.golden
+    yield from (golden.frame, golden.boxes, golden.crops, golden.landmarks)

@@ -1,0 +1,73 @@
+"""``facealign export``: checkpoint to verified bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from facealign.cli.console import ConsoleProgress, print_json, stderr
+from facealign.cli.options import (
+    AssetOption,
+    CheckpointArgument,
+    FamilyOption,
+    JsonOption,
+    SetOption,
+    settings_from_arguments,
+)
+
+if TYPE_CHECKING:  # torch comes with it, and a device that only runs bundles has none
+    from facealign.pipeline.compile import Compiled
+
+__all__ = ["export"]
+
+_ENDINGS = (".tar", ".pth", ".pt", ".safetensors", ".bin", ".ckpt")
+
+
+def export(
+    checkpoint: CheckpointArgument,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Bundle folder.", show_default="<checkpoint>.bundle"),
+    ] = None,
+    asset: AssetOption = [],  # noqa: B006  # typer reads the default, nobody writes it
+    family: FamilyOption = None,
+    setting: SetOption = [],  # noqa: B006  # likewise
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Compile a checkpoint into a verified bundle: a graph that was compared with its module in pixels."""
+    from facealign.pipeline.compile import CompileRequest, compile_checkpoint
+
+    folder = output or Path(_stem(checkpoint.name) + ".bundle")
+    request = CompileRequest(
+        checkpoint=checkpoint,
+        folder=folder,
+        assets=tuple(asset),
+        family=family,
+        settings=settings_from_arguments(setting),
+    )
+    compiled = compile_checkpoint(request, ConsoleProgress())
+    if as_json:
+        print_json(_result(compiled))
+        return
+    print(compiled.folder)
+    stderr.print(f"next: facealign run {compiled.folder} face.jpg --box x,y,w,h", style="dim")
+
+
+def _stem(name: str) -> str:
+    """Return the name of a checkpoint without its endings; ``best.pth.tar`` has two."""
+    for ending in _ENDINGS:
+        name = name.removesuffix(ending)
+    return name or "model"
+
+
+def _result(compiled: Compiled) -> dict[str, object]:
+    return {
+        "code": 0,
+        "bundle": str(compiled.folder),
+        "operators": dict(compiled.operators),
+        "manifest": msgspec.to_builtins(compiled.manifest),
+    }

@@ -1,0 +1,66 @@
+"""Options that several commands share, and what their text means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facealign.errors import UsageError
+
+__all__ = [
+    "AssetOption",
+    "BundleArgument",
+    "CheckpointArgument",
+    "FamilyOption",
+    "JsonOption",
+    "SetOption",
+    "settings_from_arguments",
+]
+
+CheckpointArgument = Annotated[
+    Path,
+    typer.Argument(help="Checkpoint: .pt, .pth, .pth.tar or .safetensors.", show_default=False),
+]
+BundleArgument = Annotated[Path, typer.Argument(help="Bundle folder.", show_default=False)]
+AssetOption = Annotated[
+    list[str],
+    typer.Option(
+        "--asset",
+        metavar="NAME=FILE",
+        help="Side file that the checkpoint does not hold, such as mean-shape=init_98.npz. Repeatable.",
+    ),
+]
+FamilyOption = Annotated[
+    str | None, typer.Option("--family", help="Family of the checkpoint, instead of detecting it.")
+]
+SetOption = Annotated[
+    list[str],
+    typer.Option(
+        "--set",
+        metavar="NAME=NUMBER",
+        help="Hyper-parameter that no tensor shape shows, such as heads=8. Repeatable.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def settings_from_arguments(arguments: Sequence[str]) -> dict[str, int]:
+    """Return hyper-parameters by name from ``NAME=NUMBER`` each.
+
+    Raises:
+        UsageError: If an argument is not of that form, or a name is there twice.
+    """
+    settings: dict[str, int] = {}
+    for argument in arguments:
+        name, equals, number = argument.partition("=")
+        if not (name and equals and number.isdecimal()):
+            raise UsageError(
+                f"setting {argument!r} is not NAME=NUMBER; pass for example `--set heads=8`"
+            )
+        if name in settings:
+            raise UsageError(f"setting `{name}` is given twice; pass it once")
+        settings[name] = int(number)
+    return settings

@@ -1,0 +1,155 @@
+"""The graph contract as checks; each problem is one line that names the node and the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import onnx_ir as ir
+
+from facealign.errors import GraphContractError
+from facealign.export.graph import OPSET
+from facealign.spec import BATCH, TensorSpec
+
+__all__ = ["check_contract", "contract_problems"]
+
+_FORBIDDEN = {
+    "If": "control flow breaks TensorRT 11.1 and CUDA graphs",
+    "Loop": "control flow; unroll it",
+    "Scan": "control flow; unroll it",
+    "NonZero": "its output shape depends on data; use a constant Gather",
+    "Unique": "its output shape depends on data",
+    "Compress": "its output shape depends on data; use a constant Gather",
+    "ScatterND": "an in-place write; build the tensor with Concat",
+    "ScatterElements": "an in-place write; build the tensor with Concat",
+    "Einsum": "permute the weights once and use MatMul",
+    "AffineGrid": "only from opset 20; write the grid as arithmetic",
+    "RandomNormal": "training left in the graph",
+    "RandomUniform": "training left in the graph",
+    "Dropout": "training left in the graph",
+}
+_GRID_SAMPLE_MODES = ("bilinear", "nearest", "bicubic")  # the spellings of opset 16
+_DTYPES = {"uint8": ir.DataType.UINT8, "float32": ir.DataType.FLOAT}
+_STANDARD_DOMAINS = ("", "ai.onnx")
+
+
+def check_contract(model: ir.Model, image: TensorSpec, outputs: Sequence[TensorSpec]) -> None:
+    """Refuse a graph that breaks the contract.
+
+    Raises:
+        GraphContractError: With every problem, one per line.
+    """
+    problems = contract_problems(model, image, outputs)
+    if problems:
+        raise GraphContractError("the graph breaks its contract: " + "; ".join(problems))
+
+
+def contract_problems(
+    model: ir.Model, image: TensorSpec, outputs: Sequence[TensorSpec]
+) -> list[str]:
+    """Return what is wrong with a graph, one line each; empty if nothing is.
+
+    Args:
+        model: The graph.
+        image: Its input as the contract has it.
+        outputs: Its outputs as the contract has them.
+    """
+    problems = list(_interface_problems(model, image, outputs))
+    for rule in _NODE_RULES:
+        for node in model.graph:
+            problems += rule(node)
+    problems += _opset_problems(model)
+    problems += _type_problems(model)
+    return problems
+
+
+def _interface_problems(
+    model: ir.Model, image: TensorSpec, outputs: Sequence[TensorSpec]
+) -> Iterator[str]:
+    pairs = (("input", model.graph.inputs, [image]), ("output", model.graph.outputs, outputs))
+    for kind, values, specs in pairs:
+        names, expected = [value.name for value in values], [spec.name for spec in specs]
+        if names != expected:
+            yield f"{kind}s must be {expected}, got {names}"
+            continue
+        for value, spec in zip(values, specs, strict=True):
+            yield from _tensor_problems(kind, value, spec)
+
+
+def _tensor_problems(kind: str, value: ir.Value, spec: TensorSpec) -> Iterator[str]:
+    if value.dtype != _DTYPES[spec.dtype]:
+        yield f"{kind} `{spec.name}` must be {spec.dtype}, got {value.dtype}"
+    shape = tuple(dim if isinstance(dim, int) else str(dim.value) for dim in (value.shape or ()))
+    if shape != spec.shape:
+        yield f"{kind} `{spec.name}` must be {spec.shape}, got {shape}; `{BATCH}` is the dynamic batch"
+
+
+def _opset_problems(model: ir.Model) -> Iterator[str]:
+    version = model.opset_imports.get("", 0)
+    if version != OPSET:
+        yield f"opset must be {OPSET}, got {version}; TensorRT reads GridSample of opset 20 as nearest"
+    for domain in model.opset_imports:
+        if domain not in _STANDARD_DOMAINS:
+            yield f"only standard operators are allowed, got domain {domain!r}"
+    for identifier in model.functions:
+        yield f"no local functions are allowed, got {identifier[1]!r}"
+
+
+def _type_problems(model: ir.Model) -> Iterator[str]:
+    for node in model.graph:
+        for value in node.outputs:
+            if value.shape is None or value.dtype is None:
+                yield f"`{value.name}` of {_where(node)} has no inferred shape"
+            elif value.dtype in (ir.DataType.DOUBLE, ir.DataType.COMPLEX64):
+                yield f"`{value.name}` of {_where(node)} is {value.dtype.name}; TensorRT has no such type"
+
+
+def _forbidden_operator(node: ir.Node) -> Iterator[str]:
+    if node.op_type in _FORBIDDEN:
+        yield f"{_where(node)} is not allowed: {_FORBIDDEN[node.op_type]}"
+
+
+def _custom_operator(node: ir.Node) -> Iterator[str]:
+    if node.domain not in _STANDARD_DOMAINS:
+        yield f"{_where(node)} is a custom operator of {node.domain!r}"
+
+
+def _grid_sample_mode(node: ir.Node) -> Iterator[str]:
+    if node.op_type != "GridSample":
+        return
+    mode = node.attributes.get_string("mode", "bilinear")
+    if mode not in _GRID_SAMPLE_MODES:
+        yield f"{_where(node)} has mode {mode!r}; TensorRT reads it as nearest, so write 'bilinear'"
+
+
+def _grid_sample_coordinates(node: ir.Node) -> Iterator[str]:
+    if node.op_type == "GridSample" and node.inputs[1] is not None:
+        dtype = node.inputs[1].dtype
+        if dtype is not None and dtype != ir.DataType.FLOAT:
+            yield f"{_where(node)} has a {dtype.name} grid; coordinates stay in FP32"
+
+
+def _half_precision_coordinates(node: ir.Node) -> Iterator[str]:
+    if node.op_type == "Cast" and node.outputs[0].dtype in (
+        ir.DataType.FLOAT16,
+        ir.DataType.BFLOAT16,
+    ):
+        yield f"{_where(node)} goes to {node.outputs[0].dtype.name} in a graph that is named fp32"
+
+
+def _training_batch_norm(node: ir.Node) -> Iterator[str]:
+    if node.op_type == "BatchNormalization" and node.attributes.get_int("training_mode", 0):
+        yield f"{_where(node)} is in training mode; call `eval()` before the trace"
+
+
+def _where(node: ir.Node) -> str:
+    return f"{node.op_type} `{node.name or node.outputs[0].name}`"
+
+
+_NODE_RULES: tuple[Callable[[ir.Node], Iterator[str]], ...] = (
+    _forbidden_operator,
+    _custom_operator,
+    _grid_sample_mode,
+    _grid_sample_coordinates,
+    _half_precision_coordinates,
+    _training_batch_norm,
+)

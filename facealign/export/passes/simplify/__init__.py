@@ -1,0 +1,34 @@
+"""The passes that make a traced graph small, in the order in which they run."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+from onnx_ir.passes import Sequential
+from onnx_ir.passes import common as library
+
+from facealign.export.passes.simplify.constant_resize_scales import ConstantResizeScalesPass
+from facealign.export.passes.simplify.drop_outputs import DropOutputsPass
+from facealign.export.passes.simplify.onnxsim_pass import OnnxsimPass
+
+__all__ = ["simplify"]
+
+
+def simplify(model: ir.Model, *, outputs: tuple[str, ...]) -> ir.Model:
+    """Return `model` simplified; values that are outputs now and not in `outputs` keep their names.
+
+    Args:
+        model: A traced graph, its probes still among its outputs so that no pass fuses them away.
+        outputs: Names of the outputs to keep.
+    """
+    passes = Sequential(
+        OnnxsimPass(),
+        ConstantResizeScalesPass(),
+        library.CommonSubexpressionEliminationPass(),
+        library.DeduplicateInitializersPass(),
+        DropOutputsPass(keep=outputs),
+        library.RemoveUnusedNodesPass(),
+        library.RemoveUnusedOpsetsPass(),
+        library.ClearMetadataAndDocStringPass(),
+        library.TopologicalSortPass(),
+    )
+    return passes(model).model

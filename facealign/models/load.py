@@ -1,0 +1,115 @@
+"""From a checkpoint and its side files to a network with weights, ready to trace and to compare."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from facealign.models.assets import parse_assets, read_assets
+from facealign.models.checkpoint import Checkpoint
+from facealign.models.detect import Detection, load_weights
+from facealign.models.family import Family
+from facealign.spec import CropSpec, Scheme
+
+__all__ = ["Asset", "Model", "assemble", "load_assets"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A side file, read: its array, and name and SHA-256 of the file it came from."""
+
+    array: NDArray[np.float32]
+    file_name: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A network with its weights, in evaluation mode.
+
+    Attributes:
+        family: Its family.
+        hyperparameters: Of the family's own class.
+        network: The reference, as the authors define it.
+        exportable: The module that is traced; it shares weights with `network`.
+        output_names: What `exportable` returns, in order: first the contract's outputs, then the probes.
+        assets: The side files that went in.
+    """
+
+    family: Family
+    hyperparameters: Any
+    network: nn.Module
+    exportable: nn.Module
+    output_names: tuple[str, ...]
+    assets: Mapping[str, Asset]
+
+    @property
+    def crop(self) -> CropSpec:
+        """The crop rule."""
+        return self.family.crop(self.hyperparameters)
+
+    @property
+    def scheme(self) -> Scheme:
+        """The landmark set."""
+        return self.family.scheme(self.hyperparameters)
+
+    def points(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        """Return every named point of the reference network.
+
+        Args:
+            crops: ``(B, S, S, 3)`` uint8 BGR.
+
+        Returns:
+            Arrays by name, ``landmarks`` ``(B, N, 2)`` among them.
+        """
+        with torch.no_grad():
+            points = self.family.reference(self.network, torch.from_numpy(crops.copy()))
+        return {name: point.numpy() for name, point in points.items()}
+
+    def landmarks(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return ``(B, N, 2)`` landmarks of the reference network, a fraction of the crop."""
+        return self.points(crops)["landmarks"]
+
+
+def load_assets(detection: Detection, arguments: Sequence[str]) -> dict[str, Asset]:
+    """Return the side files that ``--asset NAME=FILE`` arguments name.
+
+    Raises:
+        UsageError: If an argument cannot be understood.
+        AssetError: If a side file is missing or does not fit.
+    """  # noqa: DOC502  # the two functions raise them
+    paths = parse_assets(arguments, detection.family)
+    arrays = read_assets(detection.family, detection.hyperparameters, paths)
+    return {
+        name: Asset(array, paths[name].name, hashlib.sha256(paths[name].read_bytes()).hexdigest())
+        for name, array in arrays.items()
+    }
+
+
+def assemble(checkpoint: Checkpoint, detection: Detection, assets: Mapping[str, Asset]) -> Model:
+    """Return the network of a checkpoint with its weights in it.
+
+    Raises:
+        StateDictError: If the state dict does not fit the network.
+    """  # noqa: DOC502  # `load_weights` raises it
+    family = detection.family
+    arrays = {name: asset.array for name, asset in assets.items()}
+    network = family.build_network(detection.hyperparameters, arrays)
+    load_weights(network, checkpoint.state_dict)
+    network.eval().requires_grad_(requires_grad=False)
+    exportable = family.build_exportable(network).eval()
+    return Model(
+        family=family,
+        hyperparameters=detection.hyperparameters,
+        network=network,
+        exportable=exportable,
+        output_names=tuple(exportable.output_names),
+        assets=assets,
+    )

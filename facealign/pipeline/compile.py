@@ -1,0 +1,119 @@
+"""READ FIRST: how a checkpoint becomes a verified bundle, one step per stage, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from facealign.bundle import Manifest, check_replaceable, write_bundle
+from facealign.export.graph import OPSET, bytes_from_graph, finish_graph, node_counts
+from facealign.export.lint import check_contract
+from facealign.export.parity import ParityReport
+from facealign.export.passes.simplify import simplify
+from facealign.export.trace import trace
+from facealign.models.checkpoint import Checkpoint, read_checkpoint
+from facealign.models.detect import detect
+from facealign.models.load import Model, assemble, load_assets
+from facealign.pipeline.contents import bundle_files, bundle_manifest, contract, graph_metadata
+from facealign.pipeline.progress import SILENT, Progress
+from facealign.pipeline.verify import verify_graph
+
+__all__ = ["CompileRequest", "Compiled", "compile_checkpoint", "load_model"]
+
+
+@dataclass(frozen=True, slots=True)
+class CompileRequest:
+    """What to compile, where to, and what the checkpoint does not say.
+
+    Attributes:
+        checkpoint: File.
+        folder: Of the bundle; an older bundle there is replaced.
+        assets: ``NAME=FILE`` each.
+        family: Overrules detection.
+        settings: Hyper-parameters that no shape shows.
+    """
+
+    checkpoint: Path
+    folder: Path
+    assets: tuple[str, ...] = ()
+    family: str | None = None
+    settings: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What came of a compile.
+
+    Attributes:
+        folder: The bundle.
+        manifest: What it says about itself, but for the hashes of its files.
+        parity: How far graph and module are apart.
+        operators: How many nodes of each operator the graph has.
+    """
+
+    folder: Path
+    manifest: Manifest
+    parity: ParityReport
+    operators: Mapping[str, int]
+
+
+def compile_checkpoint(request: CompileRequest, progress: Progress = SILENT) -> Compiled:
+    """Return the verified bundle of a checkpoint; if anything fails, nothing is written.
+
+    Raises:
+        FacealignError: One of its classes, see `errors`; its exit code tells what failed.
+    """  # noqa: DOC502  # the stages raise it
+    check_replaceable(request.folder)  # before a minute of work depends on it
+    checkpoint, model = load_model(
+        request.checkpoint,
+        assets=request.assets,
+        family=request.family,
+        settings=request.settings,
+        progress=progress,
+    )
+    image, outputs = contract(model)
+    with progress.stage("trace") as stage:
+        traced = trace(
+            model.exportable, size_px=model.crop.size_px, output_names=model.output_names
+        )
+        stage.say(f"opset {OPSET}, {len(traced.graph)} nodes")
+    with progress.stage("simplify") as stage:
+        graph = simplify(traced, outputs=tuple(spec.name for spec in outputs))
+        graph = finish_graph(graph, metadata=graph_metadata(model, checkpoint))
+        check_contract(graph, image, outputs)
+        stage.say(f"{len(graph.graph)} nodes, standard operators only, the contract holds")
+    data = bytes_from_graph(graph)
+    with progress.stage("verify") as stage:
+        parity = verify_graph(model, data, stage)
+    with progress.stage("write") as stage:
+        manifest = bundle_manifest(model, checkpoint, graph, parity, settings=request.settings)
+        folder = write_bundle(request.folder, manifest, bundle_files(model, data))
+        stage.say(f"{folder}, {len(data) / 1e6:.1f} MB of graph")
+    return Compiled(folder, manifest, parity, node_counts(graph))
+
+
+def load_model(
+    path: Path,
+    *,
+    assets: tuple[str, ...] = (),
+    family: str | None = None,
+    settings: Mapping[str, int] | None = None,
+    progress: Progress = SILENT,
+) -> tuple[Checkpoint, Model]:
+    """Return a checkpoint and the network with its weights: the first three stages."""
+    with progress.stage("read") as stage:
+        checkpoint = read_checkpoint(path)
+        inside = f" under `{checkpoint.wrapper}`" if checkpoint.wrapper else ""
+        prefix = f" behind `{checkpoint.prefix}`" if checkpoint.prefix else ""
+        count = len(checkpoint.state_dict)
+        stage.say(f"{count} tensors{inside}{prefix}, sha256 {checkpoint.sha256[:12]}")
+    with progress.stage("detect") as stage:
+        detection = detect(checkpoint.shapes, settings=settings, family=family)
+        stage.say(detection.family.describe(detection.hyperparameters))
+    with progress.stage("load") as stage:
+        side_files = load_assets(detection, assets)
+        model = assemble(checkpoint, detection, side_files)
+        names = [f"{name} from {asset.file_name}" for name, asset in side_files.items()]
+        stage.say(", ".join(["weights fit", *names]))
+    return checkpoint, model

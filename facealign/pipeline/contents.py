@@ -1,0 +1,160 @@
+"""What goes into a bundle: the manifest, the self-test and the files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+
+import numpy as np
+import onnx_ir as ir
+
+from facealign import __version__
+from facealign.bundle import (
+    SCHEMA_VERSION,
+    CardEntry,
+    Fingerprint,
+    Golden,
+    GoldenEntry,
+    GraphEntry,
+    Manifest,
+    ParityEntry,
+    PlainValue,
+    files_from_golden,
+    npy_from_array,
+)
+from facealign.export.crops import face_boxes, face_frame, parity_crops
+from facealign.export.graph import OPSET, parameter_count
+from facealign.export.parity import BATCH_SIZES, ParityReport
+from facealign.geometry import crops_from_frame, placement_from_boxes
+from facealign.models.checkpoint import Checkpoint
+from facealign.models.load import Model
+from facealign.spec import TensorSpec, contract_input, contract_landmarks
+
+__all__ = ["bundle_files", "bundle_manifest", "contract", "graph_metadata"]
+
+_PRECISION = "fp32"
+_GRAPH_FILE = f"model.{_PRECISION}.onnx"
+_MAX_BATCH = 8  # crops of one run; more are split
+_SELF_TEST_EXTRA = ("waves 0", "white noise 0")
+_GOLDEN = GoldenEntry(
+    frame="golden/frame.npy",
+    boxes="golden/boxes.npy",
+    crops="golden/crops.npy",
+    landmarks="golden/landmarks.npy",
+    max_px=0.02,  # parity allows 0.01, and another machine's engine rounds in its own way
+    max_grey=2.0,  # releases of OpenCV differ by one level in warpAffine
+)
+_TOOLS = (
+    "numpy",
+    "onnx",
+    "onnx-ir",
+    "onnxruntime",
+    "onnxscript",
+    "onnxsim",
+    "opencv-python-headless",
+    "torch",
+)
+
+
+def contract(model: Model) -> tuple[TensorSpec, tuple[TensorSpec, ...]]:
+    """Return the input and the outputs that the graph of `model` must have."""
+    landmarks = contract_landmarks(model.scheme.landmark_count)
+    return contract_input(model.crop.size_px), (landmarks,)
+
+
+def graph_metadata(model: Model, checkpoint: Checkpoint) -> dict[str, str]:
+    """Return what the graph says about itself, for a graph that was parted from its bundle."""
+    return {
+        "facealign_version": __version__,
+        "family": model.family.name,
+        "title": model.family.describe(model.hyperparameters),
+        "scheme": model.scheme.name,
+        "precision": _PRECISION,
+        "checkpoint_sha256": checkpoint.sha256,
+        "probes": " ".join(_probes(model)),
+    }
+
+
+def bundle_files(model: Model, graph: bytes) -> dict[str, bytes]:
+    """Return every file of the bundle but its manifest, by name."""
+    assets = {
+        f"assets/{name}.npy": npy_from_array(asset.array) for name, asset in model.assets.items()
+    }
+    return {_GRAPH_FILE: graph, **files_from_golden(_golden(model), _GOLDEN), **assets}
+
+
+def bundle_manifest(
+    model: Model,
+    checkpoint: Checkpoint,
+    graph: ir.Model,
+    parity: ParityReport,
+    *,
+    settings: Mapping[str, int],
+) -> Manifest:
+    """Return the manifest; its `files` are filled in when the bundle is written."""
+    image, outputs = contract(model)
+    return Manifest(
+        schema_version=SCHEMA_VERSION,
+        facealign_version=__version__,
+        family=model.family.name,
+        title=model.family.describe(model.hyperparameters),
+        scheme=model.scheme.name,
+        landmark_count=model.scheme.landmark_count,
+        hyperparameters=dict(_plain(asdict(model.hyperparameters))),
+        inputs=(image,),
+        outputs=outputs,
+        crop=model.crop,
+        max_batch=_MAX_BATCH,
+        graphs={_PRECISION: _graph_entry(graph, parity)},
+        probes=_probes(model),
+        checkpoint=Fingerprint(checkpoint.path.name, checkpoint.sha256),
+        assets={name: Fingerprint(a.file_name, a.sha256) for name, a in model.assets.items()},
+        card=CardEntry(**asdict(model.family.card)),
+        golden=_GOLDEN,
+        tools={name: version(name) for name in _TOOLS},
+        options={name: str(value) for name, value in settings.items()},
+        files={},
+    )
+
+
+def _graph_entry(graph: ir.Model, parity: ParityReport) -> GraphEntry:
+    return GraphEntry(
+        file=_GRAPH_FILE,
+        opset=OPSET,
+        node_count=len(graph.graph),
+        parameter_count=parameter_count(graph),
+        parity=ParityEntry(
+            max_px=parity.max_px,
+            p99_px=parity.p99_px,
+            crop_count=parity.crop_count,
+            batch_sizes=BATCH_SIZES,
+            bar_px=parity.bar_px,
+        ),
+    )
+
+
+def _golden(model: Model) -> Golden:
+    """Return the self-test: a frame with boxes, and crops, with what the module makes of them."""
+    frame, boxes = face_frame(), face_boxes()
+    placement = placement_from_boxes(boxes, model.crop.from_box)
+    extra = [c.pixels for c in parity_crops(model.crop.size_px) if c.name in _SELF_TEST_EXTRA]
+    crops = np.concatenate([crops_from_frame(frame, placement, model.crop), np.stack(extra)])
+    return Golden(frame=frame, boxes=boxes, crops=crops, landmarks=model.landmarks(crops))
+
+
+def _probes(model: Model) -> tuple[str, ...]:
+    _, outputs = contract(model)
+    return model.output_names[len(outputs) :]
+
+
+def _plain(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, PlainValue]]:
+    """Yield nested hyper-parameters flat, by dotted name."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _plain(value, f"{prefix}{name}.")
+        elif isinstance(value, tuple) and value and isinstance(value[0], Mapping):
+            numbered = {str(index): item for index, item in enumerate(value)}
+            yield from _plain(numbered, f"{prefix}{name}.")
+        elif isinstance(value, (bool, int, float, str, tuple)):
+            yield f"{prefix}{name}", value

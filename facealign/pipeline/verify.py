@@ -1,0 +1,65 @@
+"""Is a graph still its module? Asked at export, and again of a bundle."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import numpy as np
+
+from facealign.errors import ParityError
+from facealign.export.crops import parity_crops
+from facealign.export.divergence import first_divergence
+from facealign.export.graph import expose_values
+from facealign.export.parity import BATCH_SIZES, ParityReport, check_parity, measure_parity
+from facealign.models.load import Model
+from facealign.pipeline.progress import Stage
+from facealign.runtime.ort_engine import OrtEngine, run_graph
+
+__all__ = ["verify_graph"]
+
+_LARGEST_BATCH = max(BATCH_SIZES)
+
+
+def verify_graph(model: Model, graph: bytes, stage: Stage) -> ParityReport:
+    """Return the parity of a graph with its module.
+
+    Args:
+        model: The network, on torch.
+        graph: ONNX file.
+        stage: Told about every batch.
+
+    Raises:
+        ParityError: If it fails, with the first point at which the two differ.
+    """
+    crops = parity_crops(model.crop.size_px)
+    total = 2 * len(crops) + (len(BATCH_SIZES) - 1) * (2 * _LARGEST_BATCH + 1)
+    engine = OrtEngine(
+        graph, input_name="image", output_names=["landmarks"], max_batch=_LARGEST_BATCH
+    )
+    with closing(engine):
+        report = measure_parity(
+            model.landmarks,
+            lambda pixels: engine.run(pixels)["landmarks"],
+            crops,
+            progress=lambda done: stage.advance(done, total=total),
+        )
+    try:
+        check_parity(report)
+    except ParityError as error:
+        raise ParityError(f"{error}; {_where_it_begins(model, graph, report)}") from None
+    stage.say(
+        f"{report.crop_count} crops in batches of {', '.join(map(str, BATCH_SIZES))}: "
+        f"max {report.max_px:.2g} px, p99 {report.p99_px:.2g} px (bar {report.bar_px} px)"
+    )
+    return report
+
+
+def _where_it_begins(model: Model, graph: bytes, report: ParityReport) -> str:
+    """Return where graph and module begin to differ: on the worst crop, between two others."""
+    names = (*model.output_names[1:], model.output_names[0])
+    crops = parity_crops(model.crop.size_px)
+    worst = next(crop for crop in crops if crop.name == report.worst_crop)
+    batch = np.stack([crops[0].pixels, worst.pixels, crops[1].pixels])
+    found = run_graph(expose_values(graph, names), batch)
+    divergence = first_divergence(graph, expected=model.points(batch), found=found, names=names)
+    return str(divergence) if divergence else "no named point differs by itself"

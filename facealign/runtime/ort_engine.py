@@ -1,0 +1,149 @@
+"""ONNX Runtime on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnxruntime as ort  # type: ignore[import-untyped]  # it ships no types
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_state  # type: ignore[import-untyped]
+
+from facealign.bundle import Bundle
+from facealign.errors import BackendError, GraphContractError, UsageError
+
+__all__ = ["OrtEngine", "open_engine", "run_graph"]
+
+_PROVIDERS = ["CPUExecutionProvider"]
+_SILENT = 4  # log severity: what matters is raised, and stderr belongs to the caller
+# ORT's own exceptions have no common base but Exception; the binding adds the two of Python.
+_ORT_ERRORS: tuple[type[Exception], ...] = (
+    *(
+        value
+        for value in vars(ort_state).values()
+        if isinstance(value, type) and issubclass(value, Exception)
+    ),
+    RuntimeError,
+    ValueError,
+)
+
+
+def open_engine(bundle: Bundle, *, precision: str, threads: int | None) -> OrtEngine:
+    """Return the engine for the bundle's graph of that precision."""
+    manifest = bundle.manifest
+    return OrtEngine(
+        bundle.read_file(manifest.graphs[precision].file),
+        input_name=manifest.inputs[0].name,
+        output_names=[output.name for output in manifest.outputs],
+        max_batch=manifest.max_batch,
+        threads=threads,
+    )
+
+
+def run_graph(
+    graph: bytes, crops: NDArray[np.uint8], output_names: Sequence[str] | None = None
+) -> dict[str, NDArray[np.float32]]:
+    """Return outputs of a graph, for parity and for the points between.
+
+    Args:
+        graph: Serialized ONNX model with one input.
+        crops: ``(B, S, S, 3)`` uint8 BGR.
+        output_names: Which outputs; every one if None.
+
+    Raises `BackendError` if ONNX Runtime cannot open or run the graph.
+    """
+    session = _open_session(graph, threads=None)
+    names = [output.name for output in session.get_outputs()]
+    wanted = names if output_names is None else list(output_names)
+    return _run_session(session, wanted, {session.get_inputs()[0].name: crops})
+
+
+class OrtEngine:
+    """An `Engine`; ONNX Runtime sessions may be run from several threads at once.
+
+    Raises:
+        BackendError: If ONNX Runtime cannot open the graph, or not on the CPU.
+        GraphContractError: If the graph does not have the input and the outputs it should.
+    """
+
+    name = "onnxruntime"
+
+    def __init__(
+        self,
+        graph: bytes,
+        *,
+        input_name: str,
+        output_names: Sequence[str],
+        max_batch: int,
+        threads: int | None = None,
+    ) -> None:
+        session = _open_session(graph, threads=threads)
+        _check_names("input", [input_name], [value.name for value in session.get_inputs()])
+        _check_names("output", output_names, [value.name for value in session.get_outputs()])
+        self.max_batch = max_batch
+        self._session: ort.InferenceSession | None = session
+        self._input_name = input_name
+        self._output_names = list(output_names)
+
+    def run(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        """Return the outputs by name.
+
+        Raises:
+            UsageError: If the engine is closed.
+        """
+        session = self._session  # a local name: close() in another thread must not free it midway
+        if session is None:
+            raise UsageError("the engine is closed; open a new one")
+        return _run_session(session, self._output_names, {self._input_name: crops})
+
+    def close(self) -> None:
+        """Free the session; runs under way in other threads finish."""
+        self._session = None
+
+
+def _open_session(graph: bytes, *, threads: int | None) -> ort.InferenceSession:
+    """Return a session on exactly the providers asked for.
+
+    Raises:
+        BackendError: If the graph is refused, or ORT fell back to other providers.
+    """
+    options = ort.SessionOptions()
+    options.log_severity_level = _SILENT
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    try:
+        session = ort.InferenceSession(graph, options, providers=_PROVIDERS)
+    except _ORT_ERRORS as error:
+        raise BackendError(
+            f"onnxruntime {ort.__version__} cannot open the graph: {_one_line(error)}"
+        ) from error
+    if session.get_providers() != _PROVIDERS:
+        raise BackendError(f"asked for {_PROVIDERS}, onnxruntime gave {session.get_providers()}")
+    session.disable_fallback()
+    return session
+
+
+def _run_session(
+    session: ort.InferenceSession, output_names: list[str], feeds: dict[str, NDArray[np.uint8]]
+) -> dict[str, NDArray[np.float32]]:
+    options = ort.RunOptions()
+    options.log_severity_level = _SILENT
+    try:
+        outputs = session.run(output_names, feeds, options)
+    except _ORT_ERRORS as error:
+        raise BackendError(
+            f"onnxruntime {ort.__version__} cannot run the graph: {_one_line(error)}"
+        ) from error
+    return dict(zip(output_names, outputs, strict=True))
+
+
+def _check_names(kind: str, expected: Sequence[str], found: list[str]) -> None:
+    missing = [name for name in expected if name not in found]
+    if missing:
+        raise GraphContractError(
+            f"the graph has no {kind} {missing[0]!r}, it has {found}; compile the bundle again"
+        )
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

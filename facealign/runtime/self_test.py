@@ -1,0 +1,62 @@
+"""Whether this machine gives what the bundle was made with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facealign.bundle import Bundle
+from facealign.errors import SelfTestError
+from facealign.geometry import crops_from_frame, placement_from_boxes
+
+__all__ = ["check_golden"]
+
+
+def check_golden(
+    bundle: Bundle,
+    *,
+    precision: str,
+    run_crops: Callable[[NDArray[np.uint8]], Mapping[str, NDArray[np.float32]]],
+) -> None:
+    """Check the crop rule and the landmarks against the golden files.
+
+    A graph of reduced precision may be as far off as it was found to be when it was compiled.
+
+    Args:
+        bundle: Holds the golden arrays and their tolerances.
+        precision: Which graph `run_crops` runs.
+        run_crops: From ``(K, S, S, 3)`` crops to outputs by name.
+
+    Raises `SelfTestError` if a crop or a landmark is further off than the manifest allows.
+    """
+    manifest, golden = bundle.manifest, bundle.golden()
+    placement = placement_from_boxes(golden.boxes, manifest.crop.from_box)
+    crops = crops_from_frame(golden.frame, placement, manifest.crop)
+    _check_crops(crops, golden.crops[: len(crops)], max_grey=manifest.golden.max_grey)
+    graph = manifest.graphs.get(precision)
+    max_px = max(manifest.golden.max_px, 0.0 if graph is None else graph.parity.max_px)
+    found = run_crops(golden.crops)["landmarks"]
+    distance = np.linalg.norm(found - golden.landmarks, axis=2) * manifest.crop.size_px  # (K, N)
+    _check_landmarks(distance, max_px=max_px)
+
+
+def _check_crops(crops: NDArray[np.uint8], expected: NDArray[np.uint8], *, max_grey: float) -> None:
+    difference = np.abs(crops.astype(np.int16) - expected).reshape(len(crops), -1).max(axis=1)
+    if not np.all(difference <= max_grey):
+        worst = int(difference.argmax())
+        raise SelfTestError(
+            f"golden crop {worst} is {difference[worst]} grey levels off, at most {max_grey:g} are "
+            "allowed; this OpenCV cuts crops in another way than the one the bundle was made with"
+        )
+
+
+def _check_landmarks(distance: NDArray[np.float32], *, max_px: float) -> None:
+    if not np.all(distance <= max_px):  # written so that NaN fails too
+        crop, landmark = np.unravel_index(np.nanargmax(distance), distance.shape)
+        raise SelfTestError(
+            f"landmark {landmark} of golden crop {crop} is {distance[crop, landmark]:.4f} px off, "
+            f"at most {max_px:g} px are allowed; this engine does not compute what the bundle's "
+            "module does, do not use it"
+        )

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from facealign.errors import InputError
+from facealign.geometry import Placement, crops_from_frame
+from facealign.spec import CropSpec, SquareRule
+
+RULE = SquareRule(1.0, "exact")
+SPEC = CropSpec(32, RULE, RULE)
+# OpenCV 5 interpolates in floating point and rounds (measured 0.51); OpenCV 4 rounds positions to
+# 1/32 px, which on the smooth frame is 2 levels and 8 at its edges.
+MAX_GREY = 8.0
+
+
+def placement_at(x: float, y: float, side: float) -> Placement:
+    return Placement(np.array([[x, y]]), np.array([side]))
+
+
+def bilinear(
+    frame: NDArray[np.uint8], x: float, y: float, side: float, *, border: float = 0.0
+) -> NDArray[np.float64]:
+    """Return the crop by the definition, in plain numpy."""
+    height, width = frame.shape[:2]
+    offset = (np.arange(32) - 16) * side / 32
+    left, top = np.floor(offset + x).astype(int), np.floor(offset + y).astype(int)
+    fx, fy = (offset + x - left)[None, :, None], (offset + y - top)[:, None, None]
+    padded = np.full((height + 2, width + 2, 3), border)
+    padded[1:-1, 1:-1] = frame
+
+    def pixel(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.float64]:
+        rows, columns = np.clip(rows + 1, 0, height + 1), np.clip(columns + 1, 0, width + 1)
+        return padded[rows][:, columns]
+
+    above = pixel(top, left) * (1 - fx) + pixel(top, left + 1) * fx
+    below = pixel(top + 1, left) * (1 - fx) + pixel(top + 1, left + 1) * fx
+    return above * (1 - fy) + below * fy
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "side"),
+    [
+        pytest.param(80.3, 60.2, 50.7, id="inside"),
+        pytest.param(80, 60, 32, id="one-to-one"),
+        pytest.param(3.4, 5.1, 40, id="over-the-top-left-corner"),
+        pytest.param(158.2, 119.4, 40, id="over-the-bottom-right-corner"),
+        pytest.param(70.2, 61.7, 0.5, id="half-a-pixel"),
+        pytest.param(80, 60, 1000, id="frame-is-a-small-part"),
+        pytest.param(80.5, 60.5, 3.2e6, id="frame-is-less-than-a-crop-pixel"),
+        pytest.param(1e6, -1e6, 1.99e6, id="touches-nothing-far-away"),
+    ],
+)
+def test_crops_from_frame_reads_what_the_definition_says(
+    frame: NDArray[np.uint8], x: float, y: float, side: float
+) -> None:
+    crop = crops_from_frame(frame, placement_at(x, y, side), SPEC)[0]
+
+    assert np.abs(crop - bilinear(frame, x, y, side)).max() <= MAX_GREY
+
+
+def test_crops_from_frame_fills_the_outside_with_the_border_value(
+    frame: NDArray[np.uint8],
+) -> None:
+    spec = CropSpec(32, RULE, RULE, border_value=77)
+
+    crop = crops_from_frame(frame, placement_at(0, 60, 64), spec)[0]
+
+    assert np.abs(crop - bilinear(frame, 0, 60, 64, border=77)).max() <= MAX_GREY
+    np.testing.assert_array_equal(crop[:, :15], 77)
+
+
+def test_crops_from_frame_gives_only_border_outside_the_frame(frame: NDArray[np.uint8]) -> None:
+    crop = crops_from_frame(frame, placement_at(-500, 60, 64), SPEC)
+
+    assert crop.shape == (1, 32, 32, 3)
+    assert not crop.any()
+
+
+def test_crops_from_frame_keeps_the_order_of_the_squares(frame: NDArray[np.uint8]) -> None:
+    both = Placement(np.array([[40.0, 40.0], [100.0, 70.0]]), np.array([32.0, 48.0]))
+
+    crops = crops_from_frame(frame, both, SPEC)
+
+    np.testing.assert_array_equal(
+        crops[0], crops_from_frame(frame, placement_at(40, 40, 32), SPEC)[0]
+    )
+    np.testing.assert_array_equal(
+        crops[1], crops_from_frame(frame, placement_at(100, 70, 48), SPEC)[0]
+    )
+
+
+def test_crops_from_frame_takes_any_strides(frame: NDArray[np.uint8]) -> None:
+    mirrored_rgb = frame[::2, ::-1, ::-1]
+
+    crop = crops_from_frame(mirrored_rgb, placement_at(70, 30, 40), SPEC)
+
+    copied = crops_from_frame(mirrored_rgb.copy(), placement_at(70, 30, 40), SPEC)
+    np.testing.assert_array_equal(crop, copied)
+
+
+def test_crops_from_frame_leaves_the_frame_alone(frame: NDArray[np.uint8]) -> None:
+    frame.flags.writeable = False
+
+    crops_from_frame(frame, placement_at(70, 30, 40), SPEC)
+
+    assert not frame.flags.writeable
+
+
+def test_crops_from_frame_reads_a_frame_wider_than_opencv_can_address() -> None:
+    frame = np.zeros((4, 40_000, 3), np.uint8)
+    frame[:, 39_000:] = 200
+
+    crop = crops_from_frame(frame, placement_at(39_100, 2, 8), SPEC)[0]
+
+    assert crop.max() == 200
+
+
+def test_crops_from_frame_rejects_a_square_that_covers_more_than_opencv_can_address() -> None:
+    frame = np.zeros((4, 40_000, 3), np.uint8)
+
+    with pytest.raises(InputError, match=r"box 0 covers 40000 px .* shrink the frame first"):
+        crops_from_frame(frame, placement_at(20_000, 2, 50_000), SPEC)
