@@ -1,4 +1,4 @@
-"""facealign compiles a trained face-alignment checkpoint into a verified edge bundle, and serves it."""
+"""Compile a trained face-alignment checkpoint into a verified edge bundle, and serve it."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ _TRACEBACK = "FACEALIGN_TRACEBACK"
 _COMPILE_MODULES = {"onnx", "onnx_ir", "onnxscript", "onnxsim", "safetensors", "torch"}
 
 
-def _version(value: bool) -> None:  # noqa: FBT001  # typer calls it with the value
+def _version(value: bool) -> None:  # typer calls it with the value
     if value:
         print(f"facealign {__version__}")
         raise typer.Exit

@@ -1,1 +1,1 @@
-"""From a module to a verified graph: trace, simplify, lint, parity, and where a difference begins."""
+"""From a module to a verified graph: trace, simplify, lint, parity, first divergence."""

@@ -1,4 +1,4 @@
-"""The crops of the parity check: one real face in many guises, and pictures made to break a graph."""
+"""The crops of the parity check: a real face in many guises, and pictures made to break graphs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NamedCrop", "face_frame", "face_boxes", "parity_crops"]
+__all__ = ["NamedCrop", "face_boxes", "face_frame", "parity_crops"]
 
 Pixels = NDArray[np.uint8]
 
@@ -39,7 +39,11 @@ def face_frame() -> Pixels:
 
 
 def face_boxes() -> NDArray[np.float64]:
-    """Return ``(3, 4)`` boxes ``(x0, y0, x1, y1)`` in `face_frame`: its face, one smaller, one over the border."""
+    """Return three boxes in `face_frame`: its face, a smaller one, and one across the border.
+
+    Returns:
+        ``(3, 4)`` float64 ``(x0, y0, x1, y1)``, frame pixels.
+    """
     x0, y0, x1, y1 = _FACE_BOX
     return np.array(
         [

@@ -16,7 +16,8 @@ __all__ = ["Divergence", "first_divergence"]
 
 Points = Mapping[str, NDArray[np.float32]]
 
-# Rounding alone gives 2e-5 at the worst point of SLPT; the smallest planted fault, an FP16 cast, 2e-4.
+# Rounding alone gives 2e-5 at the worst point of SLPT; the smallest planted fault, an FP16 cast,
+# 2e-4.
 _RELATIVE_BAR = 1e-4
 
 

@@ -61,7 +61,7 @@ def finish_graph(model: ir.Model, *, metadata: Mapping[str, str]) -> ir.Model:
 
 
 def _with_named_batch(shape: ir.Shape | None) -> ir.Shape | None:
-    """Return `shape` with `BATCH` for its symbolic dimensions; a fixed batch stays fixed, for the lint."""
+    """Return `shape` with `BATCH` for what is symbolic; a fixed batch stays, for the lint."""
     if shape is None:
         return None
     return ir.Shape([dim if isinstance(dim, int) else BATCH for dim in shape])

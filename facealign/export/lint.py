@@ -80,13 +80,13 @@ def _tensor_problems(kind: str, value: ir.Value, spec: TensorSpec) -> Iterator[s
         yield f"{kind} `{spec.name}` must be {spec.dtype}, got {value.dtype}"
     shape = tuple(dim if isinstance(dim, int) else str(dim.value) for dim in (value.shape or ()))
     if shape != spec.shape:
-        yield f"{kind} `{spec.name}` must be {spec.shape}, got {shape}; `{BATCH}` is the dynamic batch"
+        yield f"{kind} `{spec.name}` must be {spec.shape}, got {shape}; `{BATCH}` is dynamic"
 
 
 def _opset_problems(model: ir.Model) -> Iterator[str]:
     version = model.opset_imports.get("", 0)
     if version != OPSET:
-        yield f"opset must be {OPSET}, got {version}; TensorRT reads GridSample of opset 20 as nearest"
+        yield f"opset must be {OPSET}, got {version}; TensorRT misreads GridSample of opset 20"
     for domain in model.opset_imports:
         if domain not in _STANDARD_DOMAINS:
             yield f"only standard operators are allowed, got domain {domain!r}"
@@ -100,7 +100,7 @@ def _type_problems(model: ir.Model) -> Iterator[str]:
             if value.shape is None or value.dtype is None:
                 yield f"`{value.name}` of {_where(node)} has no inferred shape"
             elif value.dtype in (ir.DataType.DOUBLE, ir.DataType.COMPLEX64):
-                yield f"`{value.name}` of {_where(node)} is {value.dtype.name}; TensorRT has no such type"
+                yield f"{_where(node)} gives {value.dtype.name}; TensorRT has no such type"
 
 
 def _forbidden_operator(node: ir.Node) -> Iterator[str]:
@@ -137,7 +137,7 @@ def _half_precision_coordinates(node: ir.Node) -> Iterator[str]:
 
 
 def _training_batch_norm(node: ir.Node) -> Iterator[str]:
-    if node.op_type == "BatchNormalization" and node.attributes.get_int("training_mode", 0):
+    if node.op_type == "BatchNormalization" and node.attributes.get_int("training_mode"):
         yield f"{_where(node)} is in training mode; call `eval()` before the trace"
 
 

@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 LandmarkFunction = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-"""From ``(B, S, S, 3)`` uint8 BGR crops to ``(B, N, 2)`` float32 landmarks, a fraction of the crop."""
+"""From ``(B, S, S, 3)`` uint8 BGR crops to ``(B, N, 2)`` landmarks, a fraction of the crop."""
 
 PARITY_BAR_PX = (
     0.01  # max measured 0.0006 px: SLPT 6 and 12 layers, 72 crops, ONNX Runtime 1.31 on CPU
@@ -35,7 +35,8 @@ class ParityReport:
     """How far a graph is from its module.
 
     Attributes:
-        max_px: Largest distance of any landmark, in crop pixels; infinite where one side is not finite.
+        max_px: Largest distance of any landmark, in crop pixels; infinite where one side is not
+            finite.
         p99_px: 99th percentile over all landmarks of all crops.
         batch_px: Largest distance between a crop's landmarks in one batch and in another.
         worst_crop: Name of the crop of the largest distance.
@@ -68,15 +69,18 @@ def check_parity(report: ParityReport) -> None:
     """
     if report.passed:
         return
-    place = f"landmark {report.worst_landmark} of crop {report.worst_crop!r} at batch {report.worst_batch}"
+    place = (
+        f"landmark {report.worst_landmark} of crop {report.worst_crop!r} "
+        f"at batch {report.worst_batch}"
+    )
     if report.max_px > report.bar_px:
         raise ParityError(
-            f"graph and module differ by {report.max_px:.4g} px at {place} (allowed {report.bar_px} px, "
-            f"99 % of landmarks are within {report.p99_px:.4g} px); nothing was written"
+            f"graph and module differ by {report.max_px:.4g} px at {place} (allowed "
+            f"{report.bar_px} px, 99 % of landmarks are within {report.p99_px:.4g} px)"
         )
     raise ParityError(
-        f"landmarks move by {report.batch_px:.4g} px with the other crops of a batch, worst at {place} "
-        f"(allowed {report.bar_px} px); nothing was written"
+        f"landmarks move by {report.batch_px:.4g} px with the other crops of a batch, "
+        f"worst at {place} (allowed {report.bar_px} px)"
     )
 
 
@@ -90,8 +94,8 @@ def measure_parity(
 ) -> ParityReport:
     """Return how far `candidate` is from `reference`, over batches of different crops.
 
-    Every crop is compared in batches of the largest size of `BATCH_SIZES`. The smaller sizes then see the
-    first crops again with other neighbours, which must not matter.
+    Every crop is compared in batches of the largest size of `BATCH_SIZES`. The smaller sizes then
+    see the first crops again with other neighbours, which must not matter.
 
     Args:
         reference: The module, on torch.
@@ -148,7 +152,7 @@ def _in_batches(
 def _distance_px(
     a: NDArray[np.float32], b: NDArray[np.float32], size_px: int
 ) -> NDArray[np.float64]:
-    """Return ``(B, N)`` distances; infinite where either is not finite, so that no NaN passes a bar."""
+    """Return ``(B, N)`` distances; infinite for anything not finite, so that no NaN passes."""
     distance = np.linalg.norm(a.astype(np.float64) - b.astype(np.float64), axis=-1) * size_px
     return np.where(np.isfinite(distance), distance, np.inf)
 

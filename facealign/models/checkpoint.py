@@ -70,7 +70,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         CheckpointError: If the file cannot be read, or holds no state dict.
         UnsafeCheckpointError: If loading it would run code, or unpack to far more than its size.
         StateDictError: If a weight is NaN or infinite.
-    """  # noqa: DOC502  # the stages raise them
+    """
     data = read_source_file(path, meaning="checkpoint", largest_mib=_LARGEST_FILE_MIB)
     content = read_content(data, name=path.name)
     wrapper, prefix, tensors = _choose_state_dict(content, name=path.name)

@@ -65,7 +65,7 @@ def read_content(data: bytes, *, name: str) -> object:
     Raises:
         CheckpointError: If it is no checkpoint, or a broken one.
         UnsafeCheckpointError: If loading it would run code or take far more than its size.
-    """  # noqa: DOC502  # the checks of each format raise them
+    """
     if data.startswith(b"PK\x03\x04"):  # the same test that torch.load makes
         _check_archive(data, name)
         return _load_torch(data, name)

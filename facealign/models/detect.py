@@ -45,7 +45,7 @@ def detect(
     Raises:
         UnknownFamilyError: If not exactly one family fits, or a key that it needs is missing.
         UsageError: If the family has no such setting.
-    """  # noqa: DOC502  # the stages raise them
+    """
     known = discover_families() if families is None else families
     found = _matching_family(shapes, known) if family is None else _named_family(family, known)
     _check_settings(settings or {}, found)

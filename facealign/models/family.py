@@ -1,4 +1,4 @@
-"""What a family tells the compiler; one `FAMILY` of this type stands in each folder of `families/`."""
+"""What a family tells the compiler; each folder of `families/` holds one such `FAMILY`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,18 +68,18 @@ class Card:
     published: str
 
 
-class Exportable(Protocol):
-    """A module made for tracing: uint8 BGR crops in, named tensors out.
+class Exportable(nn.Module):
+    """Base of the modules made for tracing: uint8 BGR crops in, named tensors out.
 
-    `output_names` lists what `forward` returns, in order. The contract's outputs come first; the others are
-    the probes, the named points that the first-divergence finder compares.
+    `output_names` lists what `forward` returns, in order. The contract's outputs come first; the
+    others are the probes, the named points that the first-divergence finder compares.
     """
 
     output_names: tuple[str, ...]
 
-    def __call__(self, image: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Return one tensor per output name from ``(B, H, W, 3)`` uint8 crops."""
-        ...
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +93,13 @@ class Family:
         assets: Side files, each by name.
         unused_keys: Prefixes of keys that inference never reads.
         settings: Hyper-parameters that no shape shows and `--set` may change, with what they mean.
-        read_hyperparameters: From shapes and settings to the family's frozen dataclass. Raises `KeyError` for
-            a missing key and `StateDictError` for a setting that cannot be.
+        read_hyperparameters: From shapes and settings to the family's frozen dataclass. Raises
+            `KeyError` for a missing key and `StateDictError` for a setting that cannot be.
         describe: From hyper-parameters to one short line, such as ``SLPT-6, 98 landmarks``.
         tiny: Smallest hyper-parameters that keep every part.
         build_network: From hyper-parameters and assets to the reference module, untrained.
-        reference: From that module and ``(B, H, W, 3)`` uint8 crops to every named point, the authors' way.
+        reference: From that module and ``(B, H, W, 3)`` uint8 crops to every named point, the
+            authors' way.
         build_exportable: From the trained reference module to the module that is traced.
         crop: Crop rule, from hyper-parameters.
         scheme: Landmark set, from hyper-parameters.
@@ -115,7 +116,7 @@ class Family:
     tiny: Callable[[], Any]
     build_network: Callable[[Any, Mapping[str, NDArray[np.float32]]], nn.Module]
     reference: Callable[[Any, Tensor], dict[str, Tensor]]
-    build_exportable: Callable[[Any], nn.Module]
+    build_exportable: Callable[[Any], Exportable]
     crop: Callable[[Any], CropSpec]
     scheme: Callable[[Any], Scheme]
 

@@ -15,7 +15,7 @@ from torch import nn
 from facealign.models.assets import parse_assets, read_assets
 from facealign.models.checkpoint import Checkpoint
 from facealign.models.detect import Detection, load_weights
-from facealign.models.family import Family
+from facealign.models.family import Exportable, Family
 from facealign.spec import CropSpec, Scheme
 
 __all__ = ["Asset", "Model", "assemble", "load_assets"]
@@ -39,14 +39,15 @@ class Model:
         hyperparameters: Of the family's own class.
         network: The reference, as the authors define it.
         exportable: The module that is traced; it shares weights with `network`.
-        output_names: What `exportable` returns, in order: first the contract's outputs, then the probes.
+        output_names: What `exportable` returns, in order: first the contract's outputs, then the
+            probes.
         assets: The side files that went in.
     """
 
     family: Family
     hyperparameters: Any
     network: nn.Module
-    exportable: nn.Module
+    exportable: Exportable
     output_names: tuple[str, ...]
     assets: Mapping[str, Asset]
 
@@ -84,7 +85,7 @@ def load_assets(detection: Detection, arguments: Sequence[str]) -> dict[str, Ass
     Raises:
         UsageError: If an argument cannot be understood.
         AssetError: If a side file is missing or does not fit.
-    """  # noqa: DOC502  # the two functions raise them
+    """
     paths = parse_assets(arguments, detection.family)
     arrays = read_assets(detection.family, detection.hyperparameters, paths)
     return {
@@ -98,18 +99,18 @@ def assemble(checkpoint: Checkpoint, detection: Detection, assets: Mapping[str, 
 
     Raises:
         StateDictError: If the state dict does not fit the network.
-    """  # noqa: DOC502  # `load_weights` raises it
+    """
     family = detection.family
     arrays = {name: asset.array for name, asset in assets.items()}
     network = family.build_network(detection.hyperparameters, arrays)
     load_weights(network, checkpoint.state_dict)
     network.eval().requires_grad_(requires_grad=False)
-    exportable = family.build_exportable(network).eval()
+    exportable = family.build_exportable(network)
     return Model(
         family=family,
         hyperparameters=detection.hyperparameters,
         network=network,
         exportable=exportable,
-        output_names=tuple(exportable.output_names),
+        output_names=exportable.output_names,
         assets=assets,
     )

@@ -59,7 +59,7 @@ def scan_pickle(stream: BinaryIO, *, name: str) -> PickleSummary:
     Raises:
         CheckpointError: If it is no whole pickle.
         UnsafeCheckpointError: If unpickling would take far more time or recursion than its size.
-    """  # noqa: DOC502  # the machine raises the second
+    """
     machine = _Machine(name)
     integer = None
     count = 0

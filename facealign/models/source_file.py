@@ -30,7 +30,7 @@ def read_source_file(
 
     Raises:
         CheckpointError: As `error`: no such file, no regular file, unreadable, empty or too large.
-    """  # noqa: DOC502  # it raises `error`
+    """
     try:
         if not path.exists():
             raise error(f"{meaning} `{path}` does not exist; {_files_nearby(path)}")

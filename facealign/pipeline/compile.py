@@ -63,7 +63,7 @@ def compile_checkpoint(request: CompileRequest, progress: Progress = SILENT) -> 
 
     Raises:
         FacealignError: One of its classes, see `errors`; its exit code tells what failed.
-    """  # noqa: DOC502  # the stages raise it
+    """
     check_replaceable(request.folder)  # before a minute of work depends on it
     checkpoint, model = load_model(
         request.checkpoint,

@@ -12,8 +12,8 @@ __all__ = ["CropSpec", "SquareRule"]
 class SquareRule:
     """From a box to the square that becomes the crop: ``side = side_factor * max(width, height)``.
 
-    `centre` is ``"exact"`` for the middle of the box, or ``"integer"`` for whole pixels: the box is rounded
-    half up first, and the middle of an odd extent moves up.
+    `centre` is ``"exact"`` for the middle of the box, or ``"integer"`` for whole pixels: the box is
+    rounded half up first, and the middle of an odd extent moves up.
     """
 
     side_factor: float
@@ -24,13 +24,14 @@ class SquareRule:
 class CropSpec:
     """The whole crop rule of a family.
 
-    A frame position X lands on crop pixel ``size_px / side * (X - centre) + size_px / 2``, and back by
-    ``X = centre + side * (x - 0.5)`` for a landmark x given as a fraction of the crop.
+    A frame position X lands on crop pixel ``size_px / side * (X - centre) + size_px / 2``, and back
+    by ``X = centre + side * (x - 0.5)`` for a landmark x given as a fraction of the crop.
 
     Attributes:
         size_px: Side of the crop.
         from_box: Rule for a detector's box.
-        from_landmarks: Rule for the bounding box of known landmarks, the protocol of published figures.
+        from_landmarks: Rule for the bounding box of known landmarks, the protocol of published
+            figures.
         interpolation: How pixels are read.
         border_value: Grey level outside the frame, 0 to 255.
     """

@@ -16,7 +16,8 @@ class Landmarks:
 
     Attributes:
         xy: ``(F, N, 2)`` float32, frame pixels; may lie outside the frame.
-        boxes: ``(F, 4)`` float64 ``(x0, y0, x1, y1)``, frame pixels; the boxes asked for, in their order.
+        boxes: ``(F, 4)`` float64 ``(x0, y0, x1, y1)``, frame pixels; the boxes asked for, in their
+            order.
         scheme: Name of the landmark set, such as ``wflw98``.
     """
 

@@ -1,6 +1,7 @@
 """HRNet: a high-resolution network that keeps several resolutions alive side by side.
 
-Source: Sun et al., CVPR 2019 (HRNet), sec. 3; attribute names are those of the published checkpoints.
+Source: Sun et al., CVPR 2019 (HRNet), sec. 3; attribute names are those of the published
+    checkpoints.
 """
 
 from __future__ import annotations
@@ -198,7 +199,8 @@ class _Bottleneck(nn.Module):
         out = self.relu(self.bn1(self.conv1(maps)))
         out = self.relu(self.bn2(self.conv2(out)))
         out = self.bn3(self.conv3(out))
-        return self.relu(out + self.downsample(maps))
+        summed: Tensor = self.relu(out + self.downsample(maps))
+        return summed
 
 
 class _BasicBlock(nn.Module):
@@ -214,7 +216,8 @@ class _BasicBlock(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         out = self.relu(self.bn1(self.conv1(maps)))
-        return self.relu(self.bn2(self.conv2(out)) + maps)
+        summed: Tensor = self.relu(self.bn2(self.conv2(out)) + maps)
+        return summed
 
 
 class _ExchangeModule(nn.Module):
@@ -247,7 +250,8 @@ class _ExchangeModule(nn.Module):
             if source > to:
                 part = functional.interpolate(part, size=size, mode="bilinear", align_corners=False)
             total = part if total is None else total + part
-        return self.relu(total)
+        fused: Tensor = self.relu(total)
+        return fused
 
 
 def _fuse_layer(channels: tuple[int, ...], to: int, source: int) -> nn.Module:

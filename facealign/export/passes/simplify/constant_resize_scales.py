@@ -12,11 +12,12 @@ _SCALES, _SIZES = 2, 3  # input positions of Resize
 
 
 class ConstantResizeScalesPass(InPlacePass):
-    """Replace ``Resize(x, sizes=Concat(Shape(x)[:2], [h, w]))`` by ``Resize(x, scales=[1, 1, h/H, w/W])``.
+    """Replace ``Resize(x, sizes=[B, C, h, w])`` by ``Resize(x, scales=[1, 1, h/H, w/W])``.
 
-    The exporter asks for sizes because the batch is dynamic. With scales the shape arithmetic is gone, and
-    ONNX Runtime may keep the map in its blocked layout. Only whole scale factors are taken: for them both
-    forms give the same output size and the same sample positions in every coordinate mode.
+    The exporter asks for sizes because the batch is dynamic. With scales the shape arithmetic is
+    gone, and ONNX Runtime may keep the map in its blocked layout. Only whole scale factors are
+    taken: for them both forms give the same output size and the same sample positions in every
+        coordinate mode.
     """
 
     def call(self, model: ir.Model) -> PassResult:

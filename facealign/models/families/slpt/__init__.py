@@ -1,4 +1,4 @@
-"""SLPT (Xia et al., CVPR 2022): landmarks from patches that a transformer relates, in three stages."""
+"""SLPT (Xia et al., CVPR 2022): patches around landmarks, related by a transformer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _build_network(
 
 
 def _reference(network: Slpt, crops: Tensor) -> dict[str, Tensor]:
-    points = network(normalised_image(crops))
+    points: dict[str, Tensor] = network(normalised_image(crops))
     points["landmarks"] = points[f"stage{network.hyperparameters.stage_count}.landmarks"]
     return points
 
@@ -54,8 +54,8 @@ FAMILY = Family(
         AssetSpec(
             name=_MEAN_SHAPE,
             meaning="the mean face that the first stage starts from",
-            where="Config/init_98.npz of the authors' repository, or computed from a WFLW annotation list "
-            "(list_98pt_rect_attr_train.txt)",
+            where="Config/init_98.npz of the authors' repository, "
+            "or computed from a WFLW annotation list (list_98pt_rect_attr_train.txt)",
             read=read_mean_shape,
         ),
     ),

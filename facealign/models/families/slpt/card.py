@@ -18,7 +18,7 @@ CARD = Card(
 
 
 def crop_spec(hyperparameters: SlptHyperparameters) -> CropSpec:
-    """Return the authors' two crop rules: Camera.py for a detector's box, test.py for landmarks (SPEC 3.2)."""
+    """Return the rules of Camera.py (detector's box) and test.py (landmarks), SPEC 3.2."""
     return CropSpec(
         size_px=hyperparameters.crop_size_px,
         from_box=SquareRule(side_factor=1.15, centre="integer"),
@@ -34,6 +34,7 @@ def scheme(hyperparameters: SlptHyperparameters) -> Scheme:
 def describe(hyperparameters: SlptHyperparameters) -> str:
     """Return one line that tells the variant."""
     return (
-        f"SLPT with {hyperparameters.layer_count} layers, {hyperparameters.landmark_count} landmarks, "
-        f"width {hyperparameters.width}, HRNet {hyperparameters.backbone.stages[-1].channels}"
+        f"SLPT with {hyperparameters.layer_count} layers, {hyperparameters.landmark_count} "
+        f"landmarks, width {hyperparameters.width}, "
+        f"HRNet {hyperparameters.backbone.stages[-1].channels}"
     )

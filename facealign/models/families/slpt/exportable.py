@@ -1,20 +1,21 @@
 """SLPT as it is traced: the same function as `network.Slpt`, rewritten for a small, fast graph.
 
-Every rewrite is exact up to rounding, and the parity check holds the traced graph against the plain network,
-so a wrong one cannot ship:
+Every rewrite is exact up to rounding, and the parity check holds the traced graph against the plain
+network, so a wrong one cannot ship:
 
-* Normalisation: scale and BGR order go into the first convolution. The mean stays a subtraction, because the
-  convolution pads with zeros after it.
-* Projection: the last 1x1 convolution of the backbone commutes with bilinear sampling (its weights sum to
-  one, and no sample leaves the map), so it goes into the patch convolution behind it.
-* Sampling: one batched GridSample per stage. The authors read cell ``63 * position`` (SPEC 3.5); that is
-  written as a zero-padded, ``align_corners=0`` grid, for which ONNX Runtime 1.31 has a kernel 7 times faster
-  than for ``align_corners=1`` or border padding (1.4 against 10 ms per stage).
-* Patch convolution: its window is the whole patch, so it is one matrix product. Patch cells stand before
-  landmarks in the grid, which makes the samples its right-hand side without a copy.
-* Encodings: ``(x + query) W = x W + query W``, and the second term is a constant. The scale of the attention
-  goes into the query weights. A key bias that is equal for all keys cancels in the softmax; the value bias
-  passes through it into the bias of the output projection.
+* Normalisation: scale and BGR order go into the first convolution. The mean stays a subtraction,
+  because the convolution pads with zeros after it.
+* Projection: the last 1x1 convolution of the backbone commutes with bilinear sampling (its weights
+  sum to one, and no sample leaves the map), so it goes into the patch convolution behind it.
+* Sampling: one batched GridSample per stage. The authors read cell ``63 * position`` (SPEC 3.5);
+  that is written as a zero-padded, ``align_corners=0`` grid, for which ONNX Runtime 1.31 has a
+  kernel 7 times faster than for ``align_corners=1`` or border padding (1.4 against 10 ms per
+  stage).
+* Patch convolution: its window is the whole patch, so it is one matrix product. Patch cells stand
+  before landmarks in the grid, which makes the samples its right-hand side without a copy.
+* Encodings: ``(x + query) W = x W + query W``, and the second term is a constant. The scale of the
+  attention goes into the query weights. A key bias that is equal for all keys cancels in the
+  softmax; the value bias passes through it into the bias of the output projection.
 * Keys and values of all layers of the cross-attention come from the same tokens: one product each.
 * The decoder starts from zeros, so self-attention and query of its first layer are constants.
 """
@@ -34,11 +35,12 @@ from facealign.models.families.slpt.network import (
     DecoderLayer,
     Slpt,
 )
+from facealign.models.family import Exportable
 
 __all__ = ["ExportableSlpt"]
 
 
-class ExportableSlpt(nn.Module):
+class ExportableSlpt(Exportable):
     """uint8 BGR crops in; landmarks of the last stage out, then the probes on the way."""
 
     def __init__(self, network: Slpt) -> None:
@@ -81,7 +83,8 @@ class ExportableSlpt(nn.Module):
 
     def _grid(self, box_min: Tensor, box_size: Tensor, *, cells: int) -> Tensor:
         """Return where to sample, ``(b, P * P, N, 2)``, in the units of GridSample."""
-        # Cell c sits at (2c + 1) / cells - 1 of a grid with align_corners=0, and c = (cells - 1) * position.
+        # Cell c sits at (2c + 1) / cells - 1 of a grid with align_corners=0, and c = (cells - 1) *
+        # position.
         factor = 2 * (cells - 1) / cells
         corner, size = factor * box_min + (1 / cells - 1), factor * box_size
         return corner.unsqueeze(1) + size.unsqueeze(1) * self.grid_steps
@@ -116,8 +119,12 @@ class _FoldedDecoder(nn.Module):
         encoded = tokens.reshape(-1, *self.encoding.shape[1:]) + self.encoding
         keys = torch.matmul(encoded, self.key_weight).reshape(by_head)
         values = torch.matmul(tokens, self.value_weight).reshape(by_head)
-        layer_keys = keys.permute(0, 2, 3, 1).split(self.heads, dim=1)  # (B, heads, D / heads, N)
-        layer_values = values.transpose(1, 2).split(self.heads, dim=1)  # (B, heads, N, D / heads)
+        layer_keys = torch.split(
+            keys.permute(0, 2, 3, 1), self.heads, dim=1
+        )  # (B, heads, D / heads, N)
+        layer_values = torch.split(
+            values.transpose(1, 2), self.heads, dim=1
+        )  # (B, heads, N, D / heads)
         target = self.first(layer_keys[0], layer_values[0])
         for layer, key, value in zip(self.layers, layer_keys[1:], layer_values[1:], strict=True):
             target = layer(target, key, value)
@@ -171,7 +178,7 @@ class _Layer(nn.Module):
 
     def forward(self, target: Tensor, key: Tensor, value: Tensor) -> Tensor:
         mixed = _product_by_head(self.norm1(target), self.self_weight, self.self_bias)
-        query, self_key, self_value = mixed.split(self.heads, dim=1)
+        query, self_key, self_value = torch.split(mixed, self.heads, dim=1)
         target = target + self.self_out(_attend(query, self_key.transpose(2, 3), self_value))
         query = _product_by_head(self.norm2(target), self.cross_weight, self.cross_bias)
         target = target + self.cross_out(_attend(query, key, value))
@@ -204,7 +211,7 @@ class _FeedForward(nn.Module):
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Return ``(B * N, D)`` from ``(B, heads, N, d)``, key ``(B, heads, d, N)``; `query` is scaled."""
+    """Return ``(B * N, D)`` from ``(B, heads, N, d)``; the key is ``(B, heads, d, N)``."""
     weights = torch.softmax(torch.matmul(query, key), dim=-1)
     mixed = torch.matmul(weights, value).transpose(1, 2)  # (B, N, heads, d)
     return mixed.reshape(-1, mixed.shape[2] * mixed.shape[3])
@@ -248,16 +255,16 @@ def _folded_stem(conv: nn.Conv2d) -> nn.Conv2d:
 
 
 def _folded_patch_product(network: Slpt) -> tuple[Tensor, Tensor]:
-    """Return weight ``(D, C * P * P)`` and bias ``(D,)`` of projection and patch convolution in one."""
+    """Return weight ``(D, C * P * P)`` and bias ``(D,)`` of projection and patch product."""
     patch = network.feature_extractor.weight.double()  # (D, D, P, P)
-    projection = network.backbone.head[3]
+    projection = network.backbone.projection
     weight = torch.einsum("omyx,mc->ocyx", patch, projection.weight.double()[:, :, 0, 0])
     bias = patch.sum(dim=(2, 3)) @ projection.bias.double()
     return weight.flatten(1).float(), bias.float()
 
 
 def _grid_steps(patch_size: int) -> Tensor:
-    """Return ``(1, P*P, 1, 2)``: where in its box each patch cell lies, x and y from 0 to 1, row by row."""
+    """Return ``(1, P*P, 1, 2)``: x and y of each patch cell in its box, 0 to 1, row by row."""
     steps = torch.linspace(0, 1, patch_size)
     y, x = torch.meshgrid(steps, steps, indexing="ij")
     return torch.stack([x, y], dim=-1).reshape(1, -1, 1, 2)

@@ -56,7 +56,8 @@ class SlptHyperparameters:
         head_count = settings.get("heads", _AUTHORS_HEAD_COUNT)
         if head_count < 1 or width % head_count:
             raise StateDictError(
-                f"{head_count} heads cannot share {width} channels; pass `--set heads=` a divisor of {width}"
+                f"{head_count} heads cannot share {width} channels; "
+                f"pass `--set heads=` a divisor of {width}"
             )
         layer_count = 0
         while _LAYER.format(layer_count) in shapes:

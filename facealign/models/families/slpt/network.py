@@ -1,10 +1,12 @@
-"""SLPT as its authors define it, with the checkpoint's own names; the reference of every parity check.
+"""SLPT as its authors define it, with the checkpoint's own names; every parity check's reference.
 
 Source: Xia et al., CVPR 2022 (Sparse Local Patch Transformer), and SPEC section 3, which says where
 the authors' code departs from the paper. Written from those two; no line is the authors'.
 """
 
 from __future__ import annotations
+
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +21,7 @@ IMAGENET_STD_RGB = (0.229, 0.224, 0.225)
 
 
 def normalised_image(crops: Tensor) -> Tensor:
-    """Return ``(B, 3, H, W)`` float32 RGB, ImageNet-normalised, from ``(B, H, W, 3)`` uint8 BGR."""
+    """Return ``(B, 3, H, W)`` float32 RGB, normalised, from ``(B, H, W, 3)`` uint8 BGR."""
     image = crops.flip(-1).permute(0, 3, 1, 2).to(torch.float32) / 255
     mean = torch.tensor(IMAGENET_MEAN_RGB).reshape(1, 3, 1, 1)
     std = torch.tensor(IMAGENET_STD_RGB).reshape(1, 3, 1, 1)
@@ -27,7 +29,7 @@ def normalised_image(crops: Tensor) -> Tensor:
 
 
 class Slpt(nn.Module):
-    """Three stages of: cut a patch around every landmark, relate the patches, move the landmarks."""
+    """Three stages: cut a patch around every landmark, relate the patches, move the landmarks."""
 
     mean_shape: Tensor
 
@@ -55,12 +57,13 @@ class Slpt(nn.Module):
             image: ``(B, 3, H, W)`` float32, as `normalised_image` gives it.
 
         Returns:
-            ``backbone`` ``(B, C, H/4, W/4)``, all branches together before the projection to D channels; per stage s = 1, 2, 3: ``stage<s>.tokens`` ``(B, N, D)``,
-            ``stage<s>.decoded`` ``(B, N, D)`` and ``stage<s>.landmarks`` ``(B, N, 2)``, x and y as a
-            fraction of the crop, not clamped.
+            ``backbone`` ``(B, C, H/4, W/4)``, all branches together before the projection to D
+            channels; per stage s = 1, 2, 3: ``stage<s>.tokens`` ``(B, N, D)``, ``stage<s>.decoded``
+            ``(B, N, D)`` and ``stage<s>.landmarks`` ``(B, N, 2)``, x and y as a fraction of the
+            crop, not clamped.
         """
         hidden = self.backbone(image)
-        maps = self.backbone.head[3](hidden)
+        maps = self.backbone.projection(hidden)
         points = {"backbone": hidden}
         landmarks = self.mean_shape.expand(image.shape[0], -1, -1)
         for stage in range(1, self.hyperparameters.stage_count + 1):
@@ -130,6 +133,11 @@ class _Backbone(HRNet):
             nn.Conv2d(channels, hyperparameters.width, 1),
         )
 
+    @property
+    def projection(self) -> nn.Conv2d:
+        """The last layer of the head; it is not part of `forward`."""
+        return cast("nn.Conv2d", self.head[3])
+
     def forward(self, image: Tensor) -> Tensor:  # type: ignore[override]  # one map, not branches
         return self.hidden_from_stem(self.conv1(image))
 
@@ -189,6 +197,7 @@ class DecoderLayer(nn.Module):
         self.norm3 = nn.LayerNorm(width)
 
     def forward(self, target: Tensor, memory: Tensor, memory_key: Tensor, query: Tensor) -> Tensor:
+        """Return `target` updated, all of them ``(B, N, D)``."""
         normed = self.norm1(target)
         key = normed + query
         target = target + self.self_attn(key, key, normed, need_weights=False)[0]
