@@ -119,12 +119,8 @@ class _FoldedDecoder(nn.Module):
         encoded = tokens.reshape(-1, *self.encoding.shape[1:]) + self.encoding
         keys = torch.matmul(encoded, self.key_weight).reshape(by_head)
         values = torch.matmul(tokens, self.value_weight).reshape(by_head)
-        layer_keys = torch.split(
-            keys.permute(0, 2, 3, 1), self.heads, dim=1
-        )  # (B, heads, D / heads, N)
-        layer_values = torch.split(
-            values.transpose(1, 2), self.heads, dim=1
-        )  # (B, heads, N, D / heads)
+        layer_keys = torch.split(keys.permute(0, 2, 3, 1), self.heads, dim=1)  # (B, heads, d, N)
+        layer_values = torch.split(values.transpose(1, 2), self.heads, dim=1)  # (B, heads, N, d)
         target = self.first(layer_keys[0], layer_values[0])
         for layer, key, value in zip(self.layers, layer_keys[1:], layer_values[1:], strict=True):
             target = layer(target, key, value)
@@ -259,7 +255,7 @@ def _folded_patch_product(network: Slpt) -> tuple[Tensor, Tensor]:
     patch = network.feature_extractor.weight.double()  # (D, D, P, P)
     projection = network.backbone.projection
     weight = torch.einsum("omyx,mc->ocyx", patch, projection.weight.double()[:, :, 0, 0])
-    bias = patch.sum(dim=(2, 3)) @ projection.bias.double()
+    bias = patch.sum(dim=(2, 3)) @ projection.state_dict()["bias"].double()
     return weight.flatten(1).float(), bias.float()
 
 
