@@ -1,7 +1,7 @@
-"""Write a full-size SLPT checkpoint of recipe weights, to try `facealign export` on without any download.
+"""Write a full-size SLPT checkpoint of recipe weights, to try `facealign export` on.
 
-python examples/make_checkpoint.py slpt.pt
-facealign export slpt.pt --asset mean-shape=mean_shape.npy
+``python examples/make_checkpoint.py slpt.pt`` writes ``mean_shape.npy`` beside it; the two go to
+``facealign export slpt.pt --asset mean-shape=mean_shape.npy``.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def write_checkpoint(path: Path, state_dict: dict[str, Tensor], *, wrapped: bool
     """Write a state dict in the format that the ending of `path` names.
 
     Args:
-        path: ``.safetensors``; ``.pth.tar``, which is always wrapped; or any other for `torch.save`.
+        path: ``.safetensors``; ``.pth.tar``, which is always wrapped; or any other.
         state_dict: Tensors by key.
         wrapped: Whether to add what a training script does: epoch, optimizer and ``module.``.
     """

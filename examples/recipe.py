@@ -1,8 +1,8 @@
-"""Weights, pictures and a mean shape made from names and numbers alone: nobody's data, the same everywhere.
+"""Weights, pictures and a mean shape made from names and numbers alone; they are nobody's data.
 
-A tensor depends on its key in the state dict and on its shape, and on nothing else. The gains keep an
-untrained network finite, unsaturated and sensitive to its input. The golden files of `tests/golden` are
-what the families' own authors' code gives with exactly these weights.
+A tensor depends on its key in the state dict and on its shape, and on nothing else. The gains keep
+an untrained network finite, unsaturated and sensitive to its input. The golden files of
+`tests/golden` are what the families' authors' own code gives with exactly these weights.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _KEPT_ENDINGS = (
     "g_out.adj",
 )
 _KEPT_PART = "theta_S."
-_FIXED: dict[str, float | list[float]] = {
+_FIXED = {
     "pose_fc.bias": [8.0, -5.0, 4.0, -0.02, -0.07, 3.0],  # degrees, then the face before the camera
     "out_layer.bias": [0.5, 0.5],  # the middle of the patch
     "predictor.sem_gcn.gconv_output.bias": [120.0, 136.0],  # crop pixels
     "predictor.g_net.g_out.bias": [120.0, 136.0],
-    "predictor.fc2.bias": 128.0,
+    "predictor.fc2.bias": [128.0],  # all of them
 }
 _ROW_FACTORS = {"pose_fc.weight": [0.7, 0.7, 0.7, 0.01, 0.01, 0.02]}
 # Part of a key, and what its weights and norm scales are multiplied with; the first that fits.
@@ -86,7 +86,7 @@ def tensor(key: str, shape: Sequence[int]) -> NDArray[np.float32] | None:
     if key.endswith(_KEPT_ENDINGS) or _KEPT_PART in key:
         return None
     if key in _FIXED:
-        return np.ascontiguousarray(np.broadcast_to(np.float32(_FIXED[key]), tuple(shape)))
+        return np.full(tuple(shape), _FIXED[key], np.float32)
     values = _draw(key, tuple(shape))
     if key in _ROW_FACTORS:
         values *= np.reshape(_ROW_FACTORS[key], (-1, *[1] * (len(shape) - 1)))
@@ -102,7 +102,7 @@ def image(seed: int) -> NDArray[np.uint8]:
     rng = np.random.default_rng(seed)
     grey = np.stack([_waves(rng) for _ in range(3)], axis=-1)
     grey = (grey - grey.min()) / (grey.max() - grey.min()) * 255.0
-    return np.rint(grey).astype(np.uint8)
+    return np.asarray(np.rint(grey), np.uint8)
 
 
 def mean_shape(landmark_count: int) -> NDArray[np.float64]:

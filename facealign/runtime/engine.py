@@ -66,11 +66,9 @@ def open_engine(bundle: Bundle, *, name: str, precision: str, threads: int | Non
     """
     if name not in _MODULES:
         raise UsageError(f"there is no engine {name!r}; {_nearest(name, engine_names())}")
-    precisions = tuple(sorted(bundle.manifest.graphs))
-    if precision not in precisions:
-        raise UsageError(
-            f"the bundle has no {precision!r} graph; {_nearest(precision, precisions)}"
-        )
+    known = ", ".join(sorted(bundle.manifest.graphs))
+    if precision not in bundle.manifest.graphs:
+        raise UsageError(f"the bundle has no {precision!r} graph; choose from {known}")
     if threads is not None and threads < 1:
         raise UsageError(f"`threads` must be at least 1, got {threads}")
     module_name, extra = _MODULES[name]

@@ -13,7 +13,7 @@ class SquareRule:
     """From a box to the square that becomes the crop: ``side = side_factor * max(width, height)``.
 
     `centre` is ``"exact"`` for the middle of the box, or ``"integer"`` for whole pixels: the box is
-    rounded half up first, and the middle of an odd extent moves up.
+    rounded by ``int(v + 0.5)`` first, and the middle of an odd extent moves up.
     """
 
     side_factor: float

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,7 +82,7 @@ def test_golden_from_files_rejects_another_file(
     ],
 )
 def test_golden_from_files_rejects_arrays_that_do_not_fit(
-    tiny_golden: Golden, change: dict[str, NDArray[np.generic]]
+    tiny_golden: Golden, change: dict[str, Any]
 ) -> None:
     files = files_from_golden(dataclasses.replace(tiny_golden, **change), ENTRY)
 

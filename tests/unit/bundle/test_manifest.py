@@ -150,7 +150,7 @@ def test_manifest_from_json_rejects_an_impossible_size_or_hash(
 ) -> None:
     plain_json["files"]["model.fp32.onnx"] = entry
 
-    with pytest.raises(IntegrityError, match="size or SHA-256 of 'model.fp32.onnx' cannot be"):
+    with pytest.raises(IntegrityError, match=r"size or SHA-256 of 'model.fp32.onnx' cannot be"):
         manifest_from_json(json.dumps(plain_json).encode())
 
 

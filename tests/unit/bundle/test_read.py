@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from facealign.bundle import Golden, Manifest, read_bundle
+from facealign.bundle import Golden, read_bundle
 from facealign.errors import IntegrityError, UsageError
 
 FILES = (
@@ -75,9 +75,7 @@ def test_read_bundle_refuses_any_flipped_bit(
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_read_bundle_refuses_every_changed_byte_value_at_the_end(
-    tiny_bundle: Path, name: str
-) -> None:
+def test_read_bundle_refuses_an_appended_byte(tiny_bundle: Path, name: str) -> None:
     with (tiny_bundle / name).open("ab") as file:
         file.write(b"\n")
 
@@ -146,7 +144,7 @@ def test_read_bundle_refuses_a_forged_name_that_leaves_the_folder(
 def test_read_bundle_asks_to_upgrade_for_a_newer_schema(tiny_bundle: Path) -> None:
     forge(tiny_bundle, lambda manifest: manifest.update(schema_version=2, novelty=True))
 
-    with pytest.raises(IntegrityError, match="schema version 2 .* upgrade facealign"):
+    with pytest.raises(IntegrityError, match=r"schema version 2 .* upgrade facealign"):
         read_bundle(tiny_bundle)
 
 
@@ -166,13 +164,11 @@ def test_read_file_refuses_a_file_that_is_exchanged_after_the_bundle_was_read(
     size = bundle.manifest.files["model.fp32.onnx"].size
     (tiny_bundle / "model.fp32.onnx").write_bytes(b"x" * size)
 
-    with pytest.raises(IntegrityError, match="model.fp32.onnx` is not what the bundle was made"):
+    with pytest.raises(IntegrityError, match=r"model.fp32.onnx` is not what the bundle was made"):
         bundle.read_file("model.fp32.onnx")
 
 
-def test_golden_refuses_landmarks_of_another_scheme(
-    tiny_bundle: Path, tiny_manifest: Manifest
-) -> None:
+def test_golden_refuses_landmarks_of_another_scheme(tiny_bundle: Path) -> None:
     def shrink(manifest: dict[str, Any]) -> None:
         manifest["landmark_count"] = 5
         manifest["outputs"][0]["shape"] = ["B", 5, 2]
@@ -182,8 +178,6 @@ def test_golden_refuses_landmarks_of_another_scheme(
 
     with pytest.raises(IntegrityError, match=r"do not fit crops of 16 px and 5 landmarks"):
         bundle.golden()
-
-    assert tiny_manifest.landmark_count == 98
 
 
 def test_read_bundle_says_so_when_there_is_nothing(tmp_path: Path) -> None:

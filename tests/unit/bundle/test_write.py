@@ -215,7 +215,7 @@ def test_write_bundle_refuses_a_value_that_json_would_lose(
     golden = msgspec.structs.replace(tiny_manifest.golden, max_px=float("nan"))
     broken: dict[str, Any] = {"golden": golden}
 
-    with pytest.raises(ValueError, match="cannot be a bundle: .*Expected `float`, got `null`"):
+    with pytest.raises(ValueError, match=r"cannot be a bundle: .*Expected `float`, got `null`"):
         write_bundle(tmp_path / "out", msgspec.structs.replace(tiny_manifest, **broken), tiny_files)
 
 
@@ -233,5 +233,5 @@ def test_write_bundle_says_so_when_the_parent_may_not_be_written(
 ) -> None:
     tmp_path.chmod(0o500)
 
-    with pytest.raises(OutputError, match="cannot write the bundle .*: Permission denied"):
+    with pytest.raises(OutputError, match=r"cannot write the bundle .*: Permission denied"):
         write_bundle(tmp_path / "out", tiny_manifest, tiny_files)

@@ -6,6 +6,7 @@ the authors' code departs from the paper. Written from those two; no line is the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 import torch
@@ -67,8 +68,8 @@ class Slpt(nn.Module):
         points = {"backbone": hidden}
         landmarks = self.mean_shape.expand(image.shape[0], -1, -1)
         for stage in range(1, self.hyperparameters.stage_count + 1):
-            box_min, box_size = self._roi(landmarks, stage)
-            tokens = self._tokens(maps, box_min, box_size)
+            box_min, box_size = self.roi(landmarks, stage)
+            tokens = self.tokens(maps, box_min, box_size)
             decoded = self.Transformer(tokens)
             landmarks = box_min + box_size * self.out_layer(decoded)
             points[f"stage{stage}.tokens"] = tokens
@@ -76,14 +77,21 @@ class Slpt(nn.Module):
             points[f"stage{stage}.landmarks"] = landmarks
         return points
 
-    def _roi(self, landmarks: Tensor, stage: int) -> tuple[Tensor, Tensor]:
+    def roi(self, landmarks: Tensor, stage: int) -> tuple[Tensor, Tensor]:
         """Return corner and size of the box around every landmark, clamped to the crop."""
         half = self.hyperparameters.half_patch_norm / 2 ** (stage - 1)
         box_min = (landmarks - half).clamp(0, 1)
         box_max = (landmarks + half).clamp(0, 1)
         return box_min, box_max - box_min
 
-    def _tokens(self, maps: Tensor, box_min: Tensor, box_size: Tensor) -> Tensor:
+    def tokens(
+        self,
+        maps: Tensor,
+        box_min: Tensor,
+        box_size: Tensor,
+        *,
+        sample: Callable[[Tensor, Tensor], Tensor] | None = None,
+    ) -> Tensor:
         """Return one token per landmark, ``(B, N, D)``: its patch through the patch convolution."""
         patch_size = self.hyperparameters.patch_size
         steps = torch.linspace(0, 1, patch_size)
@@ -92,7 +100,8 @@ class Slpt(nn.Module):
         shape = (batch, landmark_count, patch_size, patch_size)
         x = axis[:, :, 0].unsqueeze(-2).expand(shape)
         y = axis[:, :, 1].unsqueeze(-1).expand(shape)
-        patches = _sample_bilinear(maps, torch.stack([x, y], dim=-1).reshape(batch, -1, 2))
+        positions = torch.stack([x, y], dim=-1).reshape(batch, -1, 2)
+        patches = (sample or _sample_bilinear)(maps, positions)
         patches = patches.reshape(batch * landmark_count, patch_size, patch_size, -1)
         tokens: Tensor = self.feature_extractor(patches.permute(0, 3, 1, 2))
         return tokens.reshape(batch, landmark_count, -1)

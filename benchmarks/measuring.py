@@ -1,0 +1,125 @@
+"""How every benchmark measures: candidates take turns in one run, and only ratios are reported."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+__all__ = [
+    "ort_runner",
+    "peak_gflops",
+    "provenance",
+    "ratio_interval",
+    "take_turns",
+    "write_result",
+]
+
+_SEED = 0
+_BOOTSTRAP = 2000
+
+
+def take_turns(
+    candidates: Mapping[str, Callable[[], object]], *, rounds: int, warm_up: int = 3
+) -> dict[str, NDArray[np.float64]]:
+    """Return times in milliseconds, one per round and candidate; a round runs each once."""
+    times: dict[str, list[float]] = {name: [] for name in candidates}
+    for number in range(warm_up + rounds):
+        for name, candidate in candidates.items():
+            started = time.perf_counter()
+            candidate()
+            elapsed_ms = 1e3 * (time.perf_counter() - started)
+            if number >= warm_up:
+                times[name].append(elapsed_ms)
+    return {name: np.array(values) for name, values in times.items()}
+
+
+def ratio_interval(
+    slow: NDArray[np.float64], fast: NDArray[np.float64]
+) -> tuple[float, float, float]:
+    """Return the ratio of the medians, and its 95 % interval from a bootstrap over paired rounds."""
+    rng = np.random.default_rng(_SEED)
+    picks = rng.integers(0, len(slow), (_BOOTSTRAP, len(slow)))
+    ratios = np.median(slow[picks], axis=1) / np.median(fast[picks], axis=1)
+    low, high = np.percentile(ratios, (2.5, 97.5))
+    return float(np.median(slow) / np.median(fast)), float(low), float(high)
+
+
+def ort_runner(
+    graph: bytes, feed: NDArray[np.generic], *, threads: int, outputs: list[str] | None = None
+) -> Callable[[], object]:
+    """Return a function that runs a graph once in ONNX Runtime on the CPU."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 4
+    session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda: session.run(outputs, {name: feed})
+
+
+def peak_gflops(*, threads: int) -> float:
+    """Return the best rate of a 1024-cubed matrix product in ONNX Runtime: the roof of this run."""
+    size = 1024
+    rng = np.random.default_rng(_SEED)
+    weight = onnx.numpy_helper.from_array(rng.normal(size=(size, size)).astype(np.float32), "w")
+    node = onnx.helper.make_node("MatMul", ["x", "w"], ["y"])
+    shape = [size, size]
+    value = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        [node],
+        "peak",
+        [value("x", onnx.TensorProto.FLOAT, shape)],
+        [value("y", onnx.TensorProto.FLOAT, shape)],
+        [weight],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 19)])
+    model.ir_version = 9
+    feed = rng.normal(size=shape).astype(np.float32)
+    run = ort_runner(model.SerializeToString(), feed, threads=threads)
+    times = take_turns({"peak": run}, rounds=20)["peak"]
+    return float(2 * size**3 / times.min() / 1e6)
+
+
+def provenance(*, threads: int) -> dict[str, object]:
+    """Return where and with what a benchmark ran."""
+    commit = subprocess.run(  # noqa: S603  # fixed arguments
+        ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607  # git is on PATH where it is used
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return {
+        "commit": commit.stdout.strip() or "unknown",
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "load_before": os.getloadavg()[0],
+        "threads": threads,
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("torch", "onnxruntime", "onnx", "numpy")},
+    }
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    facts = dict(line.split(":", 1) for line in lines if ":" in line)
+    named = {name.strip(): value.strip() for name, value in facts.items()}
+    return f"{named.get('model name', platform.processor())} model {named.get('model', '?')}"
+
+
+def write_result(name: str, result: Mapping[str, object]) -> Path:
+    """Write a result beside the scripts and return its file."""
+    path = Path(__file__).parent / "results" / f"{name}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    return path

@@ -1,0 +1,166 @@
+"""The recipe, and the checkpoint made of it, against the lists taken from the authors' own code."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import make_checkpoint
+import numpy as np
+import pytest
+import recipe
+import torch
+
+from facealign.models.checkpoint import read_checkpoint
+
+HERE = Path(__file__).parent
+REFERENCE = Path("/work/shared/reference")
+RELATIVE_SUM = 1e-9  # max measured 1.1e-19 of the sum of absolute values, numpy 2.3
+needs_reference = pytest.mark.skipif(
+    not REFERENCE.exists(), reason=f"{REFERENCE} is not on this machine"
+)
+both_sizes = pytest.mark.parametrize(
+    "layer_count", [pytest.param(6, id="6-layers"), pytest.param(12, id="12-layers")]
+)
+
+
+def authors_keys(layer_count: int) -> dict[str, Any]:
+    """Return shape, dtype and sum of every tensor of the authors' state dict, by key."""
+    keys: dict[str, Any] = json.loads(
+        (HERE / f"slpt_98_dec{layer_count}.keys.json").read_text(encoding="ascii")
+    )
+    return keys
+
+
+def reference_module(name: str) -> ModuleType:
+    """Return a script of the reference, which is no package."""
+    spec = importlib.util.spec_from_file_location(f"reference_{name}", REFERENCE / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@both_sizes
+def test_checkpoint_has_names_shapes_and_types_of_authors(layer_count: int) -> None:
+    state_dict = make_checkpoint.slpt_state_dict(layer_count)
+
+    found = {
+        key: (list(value.shape), str(value.dtype).removeprefix("torch."))
+        for key, value in state_dict.items()
+    }
+
+    expected = {
+        key: (entry["shape"], entry["dtype"]) for key, entry in authors_keys(layer_count).items()
+    }
+    assert found == expected
+
+
+@both_sizes
+def test_checkpoint_has_sums_of_authors(layer_count: int) -> None:
+    keys = {key: entry for key, entry in authors_keys(layer_count).items() if "sum" in entry}
+    state_dict = make_checkpoint.slpt_state_dict(layer_count)
+
+    values = {key: state_dict[key].double() for key in keys}
+    deviations = {
+        key: abs(float(values[key].sum()) - entry["sum"]) / float(values[key].abs().sum())
+        for key, entry in keys.items()
+    }
+
+    assert max(deviations.values()) <= RELATIVE_SUM
+
+
+def test_tensor_refuses_vector_that_no_rule_covers() -> None:
+    with pytest.raises(KeyError, match=r"no rule for `a\.gamma` of shape \(3,\); add one"):
+        recipe.tensor("a.gamma", (3,))
+
+
+def test_tensor_leaves_constants_alone() -> None:
+    assert recipe.tensor("backbone.bn1.num_batches_tracked", ()) is None
+
+
+@needs_reference
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param("slpt_98_dec6", id="slpt"),
+        pytest.param("spiga_98", id="spiga"),
+        pytest.param("sdfl_resnet34_scc", id="scc"),
+        pytest.param("sdfl_efficientnet_b0_lgrl", id="sdfl-efficientnet"),
+        pytest.param("sdfl_resnet34_fc", id="sdfl-fully-connected"),
+    ],
+)
+def test_tensor_is_reference_bit_for_bit(model: str) -> None:
+    reference = reference_module("recipe")
+    entries = json.loads((REFERENCE / "keys" / f"{model}.json").read_text(encoding="utf-8"))
+    shapes = {key: tuple(entry["shape"]) for key, entry in entries.items()}
+
+    different = [
+        key
+        for key, shape in shapes.items()
+        if not np.array_equal(
+            np.asarray(recipe.tensor(key, shape)), np.asarray(reference.tensor(key, shape))
+        )
+    ]
+
+    assert different == []
+
+
+@needs_reference
+@pytest.mark.parametrize("seed", [0, 1, 17])
+def test_image_is_reference_bit_for_bit(seed: int) -> None:
+    reference = reference_module("recipe")
+
+    picture = recipe.image(seed)
+
+    assert picture.dtype == np.uint8
+    np.testing.assert_array_equal(picture, reference.image(seed=seed)[0])
+
+
+@needs_reference
+@pytest.mark.parametrize("landmark_count", [98, 68, 29])
+def test_mean_shape_is_reference_as_fraction_of_crop(landmark_count: int) -> None:
+    reference = reference_module("assets")
+
+    shape = recipe.mean_shape(landmark_count)
+
+    np.testing.assert_array_equal(256 * shape, reference.mean_shape(landmark_count))
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "wrapper", "prefix"),
+    [
+        pytest.param("slpt.pt", [], None, "", id="bare"),
+        pytest.param("slpt.pt", ["--wrapped"], "state_dict", "module.", id="wrapped"),
+        pytest.param("slpt.pth.tar", [], "state_dict", "module.", id="pth-tar"),
+        pytest.param("slpt.safetensors", [], None, "", id="safetensors"),
+    ],
+)
+def test_main_writes_checkpoint_that_reads_back(
+    tmp_path: Path, name: str, arguments: list[str], wrapper: str | None, prefix: str
+) -> None:
+    make_checkpoint.main([str(tmp_path / name), *arguments])
+
+    checkpoint = read_checkpoint(tmp_path / name)
+    assert (checkpoint.wrapper, checkpoint.prefix) == (wrapper, prefix)
+    weight = checkpoint.state_dict["out_layer.weight"]
+    assert torch.equal(weight, make_checkpoint.slpt_state_dict(6)["out_layer.weight"])
+
+
+def test_main_writes_mean_shape_in_crop_pixels(tmp_path: Path) -> None:
+    make_checkpoint.main([str(tmp_path / "slpt.pt")])
+
+    np.testing.assert_array_equal(np.load(tmp_path / "mean_shape.npy"), 256 * recipe.mean_shape(98))
+
+
+def test_main_refuses_wrapped_safetensors(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        make_checkpoint.main([str(tmp_path / "slpt.safetensors"), "--wrapped"])
+
+    assert "a .safetensors file holds tensors only" in capsys.readouterr().err

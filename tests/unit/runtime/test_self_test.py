@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from facealign.bundle import Golden, Manifest, files_from_golden, write_bundle
+from facealign.errors import SelfTestError
+from facealign.runtime import open_session
+from facealign.runtime.fake_engine import FakeEngine
+
+WriteGolden = Callable[[Golden], Path]
+
+
+@pytest.fixture
+def write_golden(
+    tmp_path: Path, tiny_manifest: Manifest, tiny_files: dict[str, bytes]
+) -> WriteGolden:
+    """Return a function that writes the tiny bundle with other golden arrays."""
+
+    def write(golden: Golden) -> Path:
+        files = tiny_files | files_from_golden(golden, tiny_manifest.golden)
+        return write_bundle(tmp_path / "other", tiny_manifest, files)
+
+    return write
+
+
+def moved(golden: Golden, *, crop: int, landmark: int, by_px: float) -> Golden:
+    landmarks = golden.landmarks.copy()
+    landmarks[crop, landmark, 1] += by_px / 16
+    return dataclasses.replace(golden, landmarks=landmarks)
+
+
+def test_open_session_names_the_worst_landmark(
+    write_golden: WriteGolden, tiny_golden: Golden
+) -> None:
+    bundle = write_golden(moved(tiny_golden, crop=2, landmark=42, by_px=0.5))
+
+    with pytest.raises(
+        SelfTestError, match=r"landmark 42 of golden crop 2 is 0.5000 px off, at most 0.01 px"
+    ):
+        open_session(bundle)
+
+
+def test_open_session_accepts_landmarks_within_the_tolerance(
+    write_golden: WriteGolden, tiny_golden: Golden
+) -> None:
+    bundle = write_golden(moved(tiny_golden, crop=2, landmark=42, by_px=0.009))
+
+    open_session(bundle).close()
+
+
+def test_open_session_names_the_worst_crop_when_opencv_cuts_in_another_way(
+    write_golden: WriteGolden, tiny_golden: Golden
+) -> None:
+    crops = tiny_golden.crops.copy()
+    crops[1, 3, 15] += np.uint8(9)
+    bundle = write_golden(dataclasses.replace(tiny_golden, crops=crops))
+
+    with pytest.raises(SelfTestError, match=r"golden crop 1 is 9 grey levels off, at most 4 are"):
+        open_session(bundle)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(lambda right: right[:1].repeat(len(right), axis=0), id="batch-repeated"),
+        pytest.param(lambda right: right[..., ::-1], id="x-and-y-swapped"),
+        pytest.param(lambda right: right + 0.5 / 16, id="half-a-pixel"),
+        pytest.param(lambda right: right.astype(np.float16) + 0.002, id="coarse"),
+    ],
+)
+def test_open_session_finds_a_planted_fault_and_closes_the_engine(
+    tiny_bundle: Path,
+    tiny_golden: Golden,
+    fault: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+) -> None:
+    engine = FakeEngine(lambda _: fault(tiny_golden.landmarks))
+
+    with pytest.raises(SelfTestError, match=r"this engine does not compute what the bundle's"):
+        open_session(tiny_bundle, engine=engine)
+
+    assert engine.is_closed
+
+
+def test_open_session_skips_the_self_test_when_told(
+    write_golden: WriteGolden, tiny_golden: Golden
+) -> None:
+    bundle = write_golden(moved(tiny_golden, crop=0, landmark=0, by_px=5))
+
+    open_session(bundle, self_test=False).close()
+
+
+def test_self_test_allows_a_reduced_precision_what_was_measured_on_it(
+    tmp_path: Path, tiny_manifest: Manifest, tiny_files: dict[str, bytes], tiny_golden: Golden
+) -> None:
+    fp32 = tiny_manifest.graphs["fp32"]
+    measured = msgspec.structs.replace(fp32.parity, max_px=0.6)
+    graphs = {"fp32": fp32, "int8": msgspec.structs.replace(fp32, parity=measured)}
+    files = tiny_files | files_from_golden(
+        moved(tiny_golden, crop=0, landmark=0, by_px=0.5), tiny_manifest.golden
+    )
+    bundle = write_bundle(
+        tmp_path / "two", msgspec.structs.replace(tiny_manifest, graphs=graphs), files
+    )
+
+    open_session(bundle, precision="int8").close()
+
+    with pytest.raises(SelfTestError, match=r"landmark 0 of golden crop 0 is 0.5000 px off"):
+        open_session(bundle, precision="fp32")
