@@ -2,33 +2,49 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import signal
 import sys
+import threading
 import traceback
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+from types import FrameType
 from typing import Annotated
 
 import typer
 
 from facealign import __version__
-from facealign.cli.console import print_json, stderr
+from facealign.cli.console import print_json, print_result, say
 from facealign.cli.export import export
 from facealign.cli.inspect import inspect
-from facealign.cli.run import run
+from facealign.cli.run import SomeImagesFailedError, run
 from facealign.cli.verify import verify
-from facealign.errors import BackendError, FacealignError, UsageError
+from facealign.errors import BackendError, FacealignError, OutputError, UsageError
 
 __all__ = ["main", "main_export"]
 
 _INTERNAL = 1
-_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+# 128 + number of the signal, as shells have it.
+_INTERRUPTED = 130
+_TERMINATED = 143
 _TRACEBACK = "FACEALIGN_TRACEBACK"
-# Of the extra `compile`; a device has none of them.
-_COMPILE_MODULES = {"onnx", "onnx_ir", "onnxscript", "onnxsim", "safetensors", "torch"}
+# Of the extra `compile`; a device has none of them but ONNX Runtime.
+_COMPILE_MODULES = {
+    "onnx",
+    "onnx_ir",
+    "onnxruntime",
+    "onnxscript",
+    "onnxsim",
+    "safetensors",
+    "torch",
+}
 
 
-def _version(value: bool) -> None:  # typer calls it with the value
+def _version(value: bool) -> None:  # noqa: FBT001  # typer calls it with the value
     if value:
-        print(f"facealign {__version__}")
+        print_result(f"facealign {__version__}")
         raise typer.Exit
 
 
@@ -37,71 +53,123 @@ def _about(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Compile a trained face-alignment checkpoint into a verified edge bundle, and serve it."""
+    """Compile a trained face-alignment checkpoint into a verified edge bundle, and serve it.
+
+    Results go to stdout, everything else to stderr. Exit codes: 0 ok, 1 defect of facealign, 2 usage,
+    3 checkpoint, 4 verification, 7 library absent, 8 bundle corrupt, 130 interrupted.
+    """
 
 
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
-_app = typer.Typer(
-    callback=_about,
-    context_settings=_SETTINGS,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
-for _command in (export, inspect, verify, run):
+_COMMANDS = (export, inspect, verify, run)
+_app = typer.Typer(callback=_about, context_settings=_SETTINGS, no_args_is_help=True)
+for _command in _COMMANDS:
     _app.command(no_args_is_help=True)(_command)
-_export_app = typer.Typer(pretty_exceptions_enable=False)
+_export_app = typer.Typer(add_completion=False)
 _export_app.command(context_settings=_SETTINGS, no_args_is_help=True)(export)
 
 
 def main() -> None:
-    """Run ``facealign COMMAND ...``."""
-    sys.exit(_exit_code(_app))
+    """Run ``facealign COMMAND ...``; without arguments, help on stderr and exit code 2."""
+    names = tuple(command.__name__ for command in _COMMANDS)
+    sys.exit(_run_application(_app, "facealign", sys.argv[1:], command_names=names))
 
 
 def main_export() -> None:
     """Run ``facealign-export CHECKPOINT``, which is ``facealign export CHECKPOINT``."""
-    sys.exit(_exit_code(_export_app))
+    sys.exit(_run_application(_export_app, "facealign-export", sys.argv[1:]))
 
 
-def _exit_code(application: typer.Typer) -> int:
+def _run_application(
+    application: typer.Typer,
+    name: str,
+    arguments: Sequence[str],
+    *,
+    command_names: tuple[str, ...] = (),
+) -> int:
+    _prepare_process()
+    if not arguments or (len(arguments) == 1 and arguments[0] in command_names):
+        # No result was asked for, so the help is none.
+        with redirect_stdout(sys.stderr):
+            application([*arguments, "--help"], prog_name=name, standalone_mode=False)
+        return UsageError.exit_code
     try:
-        code = application(standalone_mode=False)
+        return _exit_code(application, name, arguments)
+    except OutputError as error:  # stdout itself cannot be written, not even the JSON of an error
+        say("error", str(error), style="red")
+        return error.exit_code
+
+
+def _prepare_process() -> None:
+    """Set signals and streams as those of a command; a library must not do that."""
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    logging.addLevelName(logging.WARNING, "warning")
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminate)
+        if hasattr(signal, "SIGPIPE"):  # `facealign inspect FILE | head -1` ends in silence
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    # A file name that is no text of the locale goes out as the bytes that it is.
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="surrogateescape")
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(_TERMINATED)  # unwinds, so that what is half-written is removed
+
+
+def _exit_code(application: typer.Typer, name: str, arguments: Sequence[str]) -> int:
+    as_json = "--json" in arguments
+    try:
+        code = application(list(arguments), prog_name=name, standalone_mode=False)
     except typer.TyperException as error:
-        return _fail(error.format_message(), UsageError.exit_code)
+        return _fail(_usage_text(error), UsageError.exit_code, as_json=as_json)
+    except SomeImagesFailedError as error:
+        return _fail(str(error), error.exit_code, as_json=as_json, details=error.details)
     except FacealignError as error:
-        return _fail(str(error), error.exit_code)
+        return _fail(str(error), error.exit_code, as_json=as_json)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _COMPILE_MODULES:
-            return _fail_internally(error)
+            return _fail_internally(error, as_json=as_json)
         return _fail(
             f"this command needs `{error.name}`, which is not installed; "
             'install it with `pip install "facealign[compile]"`',
             BackendError.exit_code,
+            as_json=as_json,
         )
     except Exception as error:  # noqa: BLE001  # the last stop of every defect
-        return _fail_internally(error)
+        return _fail_internally(error, as_json=as_json)
     if code == _INTERRUPTED:
-        stderr.print("interrupted; nothing is half-written", style="yellow")
+        return _fail("interrupted; nothing is half-written", _INTERRUPTED, as_json=as_json)
     return int(code or 0)
 
 
-def _fail(message: str, code: int) -> int:
+def _usage_text(error: typer.TyperException) -> str:
+    """Return typer's message in one line, with what to do: its own guess, or where the help is."""
+    text = error.format_message().strip().rstrip(".").replace(". Did you mean", "; did you mean")
+    text = text[:1].lower() + text[1:]
+    context = getattr(error, "ctx", None)
+    if context is None or text.endswith(("?", ")")):
+        return text
+    return f"{text}; see `{context.command_path} --help`"
+
+
+def _fail(
+    message: str, code: int, *, as_json: bool, details: Mapping[str, object] | None = None
+) -> int:
     """Say what is wrong on stderr, and as JSON on stdout where that was asked for."""
-    if message:  # help that was shown instead of a run has none
-        stderr.print(
-            f"[red]error:[/red] {message}" if stderr.is_terminal else f"error: {message}",
-            markup=stderr.is_terminal,
-        )
-        if "--json" in sys.argv:
-            print_json({"code": code, "error": message})
+    say("error", message, style="red")
+    if as_json:
+        print_json({"code": code, "error": message, **(details or {})})
     return code
 
 
-def _fail_internally(error: Exception) -> int:
+def _fail_internally(error: Exception, *, as_json: bool) -> int:
     if os.environ.get(_TRACEBACK):
         traceback.print_exception(error)
     return _fail(
         f"internal error: {type(error).__name__}: {error}; this is a defect of facealign, so report it "
         f"with what `{_TRACEBACK}=1` shows",
         _INTERNAL,
+        as_json=as_json,
     )

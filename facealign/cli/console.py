@@ -3,56 +3,71 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
+import textwrap
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
+from facealign.errors import OutputError
 from facealign.pipeline.progress import STAGES, Stage
 
-__all__ = ["ConsoleProgress", "print_json", "print_lines", "stderr"]
+__all__ = ["ConsoleProgress", "print_facts", "print_json", "print_result", "say"]
 
-stderr = Console(stderr=True, highlight=False, soft_wrap=True)
-_stdout = Console(highlight=False, soft_wrap=True)
+_MIN_TEXT_WIDTH = 30  # on a narrower terminal the columns go, not the words
+_GAP = "  "
+# No markup and no emoji: a path may hold [brackets] and :colons:. Soft wrap: no line is broken here.
+_stderr = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+_stdout = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 class ConsoleProgress:
-    """Shows the stages of a compile; bars only on a terminal."""
+    """Shows stages in aligned columns; bars only on a terminal."""
 
     def __init__(self, *, stages: tuple[str, ...] = STAGES) -> None:
         self._stages = stages
+        self._width = max(map(len, stages))
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Stage]:
         """Show a stage while it runs, and one line when it has passed or failed."""
         number = f"[{self._stages.index(name) + 1}/{len(self._stages)}]"
-        label = f"{number} {name:<8}"
+        label = f"{number} {name:<{self._width}}"
         started = time.perf_counter()
         shown = _ConsoleStage()
-        verdict = "[red]FAILED[/red]"
+        verdict, style = "FAILED", "red"
         try:
             with _bar() as bar:
                 shown.attach(bar, label)
                 yield shown
-            verdict = "[green]ok[/green]"
+            verdict, style = "ok", "green"
+        except (KeyboardInterrupt, SystemExit):
+            verdict, style = "stopped", "yellow"
+            raise
         finally:
-            seconds = time.perf_counter() - started
-            stderr.print(f"{escape(label)} {escape(shown.text)}  {seconds:.1f} s  {verdict}")
+            seconds = f"{time.perf_counter() - started:5.1f} s"
+            columns = Text.assemble(label, _GAP, seconds, _GAP, (f"{verdict:<7}", style), _GAP)
+            text = _wrapped(_printable(shown.text), _stderr, indent=columns.cell_len)
+            columns.append(text)
+            columns.rstrip()
+            _stderr.print(columns)
 
 
 class _ConsoleStage:
     def __init__(self) -> None:
         self.text = ""
         self._bar: Progress | None = None
-        self._task: Any = None
+        self._task = TaskID(0)
 
     def attach(self, bar: Progress, label: str) -> None:
         self._bar = bar
-        self._task = bar.add_task(escape(label), total=None)
+        self._task = bar.add_task(label, total=None)
 
     def say(self, text: str) -> None:
         self.text = text
@@ -64,22 +79,92 @@ class _ConsoleStage:
 
 def _bar() -> Progress:
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TimeElapsedColumn(),
-        console=stderr,
+        console=_stderr,
         transient=True,
-        disable=not stderr.is_terminal,
+        disable=not _is_terminal(_stderr),
     )
 
 
+def say(word: str, text: str, *, style: str) -> None:
+    """Print ``word: text`` as one line on stderr, the word in a style where there are colours."""
+    _stderr.print(Text.assemble((f"{word}:", style), " ", _printable(text)))
+
+
+def print_result(text: str) -> None:
+    """Print a line on stdout at once, as whoever reads the pipe may wait for it.
+
+    Raises:
+        OutputError: If stdout cannot be written.
+    """  # noqa: DOC502  # `_emit` raises it
+    _emit(f"{text}\n")
+
+
 def print_json(result: Mapping[str, Any]) -> None:
-    """Print a result as one JSON object on stdout."""
-    print(json.dumps(result, indent=2, ensure_ascii=False, default=str))
+    """Print a result as one JSON object on stdout; ASCII, so that no encoding can break it."""
+    _emit(json.dumps(result, indent=2, default=str) + "\n")
 
 
-def print_lines(lines: Mapping[str, object]) -> None:
-    """Print a result for people, one fact a line."""
-    width = max(map(len, lines), default=0)
-    for name, value in lines.items():
-        _stdout.print(f"[bold]{escape(name):<{width}}[/bold]  {escape(str(value))}")
+def print_facts(facts: Mapping[str, str | Sequence[str] | Mapping[str, str]]) -> None:
+    """Print facts for people: a column of names, and beside it a text, several, or named texts."""
+    width = max(map(len, facts), default=0)
+    with _stdout.capture() as capture:
+        for name, value in facts.items():
+            label = f"{name:<{width}}{_GAP}"
+            for prefix, text in _rows(value):
+                line = Text.assemble((label, "bold"), prefix)
+                line.append(_wrapped(_printable(text), _stdout, indent=line.cell_len))
+                _stdout.print(line)
+                label = " " * len(label)
+    _emit(capture.get())
+
+
+def _rows(value: str | Sequence[str] | Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return ``(prefix, text)`` of every line; the prefixes of a mapping are as wide as each other."""
+    if isinstance(value, str):
+        return [("", value)]
+    if isinstance(value, Mapping):
+        width = max(map(len, value), default=0)
+        return [(f"{_printable(key):<{width}}{_GAP}", text) for key, text in value.items()]
+    return [("", text) for text in value]
+
+
+def _emit(text: str) -> None:
+    """Write to stdout and flush.
+
+    Raises:
+        OutputError: If that fails: the disk behind a redirection is full, or the pipe is closed.
+    """
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        # What is left in the buffer must not fail a second time, when the interpreter ends.
+        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123  # no path of the user's
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        raise OutputError(
+            f"cannot write the result to stdout: {error.strerror}; check where it is sent"
+        ) from error
+
+
+def _is_terminal(console: Console) -> bool:
+    """Return whether a person sees it; `Console.is_terminal` is also true where colour is forced."""
+    return console.file.isatty() and not console.is_dumb_terminal
+
+
+def _wrapped(text: str, console: Console, *, indent: int) -> str:
+    """Return `text` broken at spaces under its own beginning, on a terminal only."""
+    if not _is_terminal(console):
+        return text
+    width = max(_MIN_TEXT_WIDTH, console.width - indent)
+    lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+    return f"\n{' ' * indent}".join(lines)
+
+
+def _printable(text: str) -> str:
+    """Return `text` in one line: control characters of a file name do nothing to the terminal."""
+    return "".join(
+        character if character.isprintable() else ascii(character)[1:-1] for character in text
+    )

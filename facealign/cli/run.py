@@ -3,29 +3,46 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import cv2
 import numpy as np
 import typer
-from numpy.typing import NDArray
 
-from facealign.cli.console import print_json, stderr
+from facealign.cli.console import print_json, print_result, say
+from facealign.cli.images import OVERLAY_ENDING, image_paths, read_image, result_names
 from facealign.cli.options import BundleArgument, JsonOption
-from facealign.errors import InputError, OutputError, UsageError
+from facealign.cli.output_files import write_files
+from facealign.errors import InputError, UsageError
 from facealign.runtime import Landmarks, Session, open_session
 from facealign.runtime.draw import draw_landmarks
 
-__all__ = ["run"]
+__all__ = ["SomeImagesFailedError", "run"]
 
-_IMAGE_ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+_Box = tuple[float, float, float, float]
+_Result = dict[str, object]
+
+
+class SomeImagesFailedError(InputError):
+    """Some images of a folder cannot be used; the others are done."""
+
+    def __init__(self, failures: Mapping[str, str], results: Sequence[_Result]) -> None:
+        reasons = "; ".join(f"`{Path(path).name}`: {error}" for path, error in failures.items())
+        count = len(failures) + len(results)
+        super().__init__(f"{len(failures)} of {count} images could not be used: {reasons}")
+        failed = [{"image": path, "error": error} for path, error in failures.items()]
+        self.details: Mapping[str, object] = {"images": list(results), "failed": failed}
 
 
 def run(
     bundle: BundleArgument,
-    source: Annotated[Path, typer.Argument(help="Image, or folder of images.", show_default=False)],
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="SOURCE", help="Image, or folder of images.", show_default=False),
+    ],
     box: Annotated[
         list[str],
         typer.Option(
@@ -34,52 +51,59 @@ def run(
         ),
     ] = [],  # noqa: B006  # typer reads the default, nobody writes it
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="Folder for landmarks and pictures.")
+        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the results.")
     ] = Path(),
     *,
-    engine: Annotated[str, typer.Option(help="Engine that runs the graph.")] = "onnxruntime",
+    engine: Annotated[
+        str, typer.Option(metavar="NAME", help="Engine that runs the graph.")
+    ] = "onnxruntime",
     as_json: JsonOption = False,
 ) -> None:
-    """Find landmarks: writes NAME.landmarks.json and an overlay NAME.landmarks.png per image."""
+    """Find landmarks in an image, or in every image of a folder.
+
+    Writes NAME.landmarks.json and an overlay, NAME.landmarks.png, for each image, and prints the path
+    of the former. NAME is the image's name without its ending, or with it where two would be alike.
+    An image of a folder that cannot be used does not stop the others; all such are named at the end,
+    and the exit code is 2.
+    """
     boxes = [_box_from_text(text) for text in box]
-    paths = _image_paths(source)
-    results = []
+    paths = image_paths(source)
+    results: list[_Result] = []
+    failures: dict[str, str] = {}
     with open_session(bundle, engine=engine) as session:
-        for path in paths:
-            result = _run_image(session, path, boxes, output)
+        for path, name in zip(paths, result_names(paths), strict=True):
+            try:
+                result = _run_image(session, path, boxes, output / name)
+            except InputError as error:
+                if not source.is_dir():
+                    raise
+                failures[str(path)] = str(error)
+                continue
             results.append(result)
             if not as_json:
-                print(result["json"])
-    if not boxes:
-        stderr.print("no --box given: the whole image was taken as the face box", style="yellow")
+                print_result(str(result["json"]))
+    if results and not boxes:
+        say("note", "no `--box`, so the whole image was taken as the face box", style="yellow")
+    if failures:
+        raise SomeImagesFailedError(failures, results)
     if as_json:
         print_json({"code": 0, "images": results})
 
 
-def _run_image(
-    session: Session, path: Path, boxes: Sequence[tuple[float, ...]], folder: Path
-) -> dict[str, object]:
-    frame = _read_image(path)
+def _run_image(session: Session, path: Path, boxes: Sequence[_Box], stem: Path) -> _Result:
+    frame = read_image(path)
     height, width = frame.shape[:2]
     landmarks = session.run(frame, list(boxes) or [(0.0, 0.0, float(width), float(height))])
-    result = {
+    result: _Result = {
         "image": str(path),
         "scheme": landmarks.scheme,
         "faces": [_face(landmarks, index) for index in range(len(landmarks))],
     }
-    json_path = folder / f"{path.stem}.landmarks.json"
-    picture_path = folder / f"{path.stem}.landmarks.png"
-    encoded = cv2.imencode(".png", draw_landmarks(frame, landmarks))[1].tobytes()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        json_path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-        picture_path.write_bytes(encoded)
-    except OSError as error:
-        for path_written in (json_path, picture_path):
-            path_written.unlink(missing_ok=True)
-        raise OutputError(
-            f"cannot write `{json_path}`: {error.strerror}; pass `--output` another folder"
-        ) from error
+    json_path = stem.with_name(f"{stem.name}.landmarks.json")
+    picture_path = stem.with_name(f"{stem.name}{OVERLAY_ENDING}")
+    picture = cv2.imencode(".png", draw_landmarks(frame, landmarks))[1].tobytes()
+    data = (json.dumps(result, indent=1) + "\n").encode()
+    write_files({json_path: data, picture_path: picture})
     return {**result, "json": str(json_path), "picture": str(picture_path)}
 
 
@@ -91,11 +115,11 @@ def _face(landmarks: Landmarks, index: int) -> dict[str, object]:
     }
 
 
-def _box_from_text(text: str) -> tuple[float, float, float, float]:
+def _box_from_text(text: str) -> _Box:
     """Return ``(x0, y0, x1, y1)`` from ``x,y,w,h``.
 
     Raises:
-        UsageError: If it is not four numbers.
+        UsageError: If it is not four finite numbers, the last two above 0.
     """
     try:
         x, y, width, height = (float(part) for part in text.split(","))
@@ -103,26 +127,9 @@ def _box_from_text(text: str) -> tuple[float, float, float, float]:
         raise UsageError(
             f"box {text!r} is not X,Y,W,H; pass for example `--box 120,80,200,220`"
         ) from None
-    return x, y, x + width, y + height
-
-
-def _image_paths(source: Path) -> list[Path]:
-    if not source.is_dir():
-        return [source]
-    paths = sorted(p for p in source.iterdir() if p.suffix.lower() in _IMAGE_ENDINGS)
-    if not paths:
-        raise InputError(
-            f"folder `{source}` has no images (endings {', '.join(_IMAGE_ENDINGS)}); check the path"
+    if not (all(map(math.isfinite, (x, y, width, height))) and width > 0 and height > 0):
+        raise UsageError(
+            f"box {text!r} has no area: X,Y,W,H are the upper left corner, width and height, in "
+            "pixels; pass for example `--box 120,80,200,220`"
         )
-    return paths
-
-
-def _read_image(path: Path) -> NDArray[np.uint8]:
-    try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
-    except OSError as error:
-        raise InputError(f"cannot read image `{path}`: {error.strerror}; check the path") from error
-    frame = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    if frame is None:
-        raise InputError(f"`{path}` is no image that OpenCV can read; check the file")
-    return np.asarray(frame, np.uint8)
+    return x, y, x + width, y + height

@@ -1,8 +1,7 @@
-"""Full-size SLPT of recipe weights, compiled once per run."""
+"""Full-size SLPT of recipe weights, made and traced once per run."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import make_checkpoint
@@ -11,19 +10,13 @@ import pytest
 import recipe
 from numpy.typing import NDArray
 
+from facealign.export.graph import bytes_from_graph, finish_graph
+from facealign.export.passes.simplify import simplify
+from facealign.export.trace import trace
 from facealign.models.load import Model
-from facealign.pipeline.compile import Compiled, CompileRequest, compile_checkpoint, load_model
+from facealign.pipeline.compile import load_model
 
 HERE = Path(__file__).parent
-
-
-@dataclass(frozen=True, slots=True)
-class FullSize:
-    """What compiling one full-size checkpoint gave, and its graph as bytes."""
-
-    checkpoint: Path
-    compiled: Compiled
-    graph: bytes
 
 
 @pytest.fixture(scope="session")
@@ -41,24 +34,34 @@ def authors_landmarks() -> dict[str, NDArray[np.float32]]:
 
 @pytest.fixture(scope="session")
 def slpt_6_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a checkpoint with ``mean_shape.npy`` beside it."""
     return _checkpoint(tmp_path_factory.mktemp("slpt_6"), layers="6")
 
 
 @pytest.fixture(scope="session")
-def slpt_6_model(slpt_6_file: Path) -> Model:
-    """Return the reference network; nothing is traced."""
-    _, model = load_model(slpt_6_file, assets=_assets(slpt_6_file))
-    return model
+def slpt_6(slpt_6_file: Path) -> Model:
+    return _model(slpt_6_file, slpt_6_file.with_name("mean_shape.npy"))
 
 
 @pytest.fixture(scope="session")
-def slpt_6(slpt_6_file: Path) -> FullSize:
-    return _compiled(slpt_6_file)
+def slpt_12(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    path = _checkpoint(tmp_path_factory.mktemp("slpt_12"), layers="12")
+    return _model(path, path.with_name("mean_shape.npy"))
 
 
 @pytest.fixture(scope="session")
-def slpt_12(tmp_path_factory: pytest.TempPathFactory) -> FullSize:
-    return _compiled(_checkpoint(tmp_path_factory.mktemp("slpt_12"), layers="12"))
+def slpt_6_authors_mean_shape(slpt_6_file: Path) -> Model:
+    return _model(slpt_6_file, Path("/work/shared/reference/data/init_98.npz"))
+
+
+@pytest.fixture(scope="session")
+def slpt_6_graph(slpt_6: Model) -> bytes:
+    return _graph(slpt_6)
+
+
+@pytest.fixture(scope="session")
+def slpt_12_graph(slpt_12: Model) -> bytes:
+    return _graph(slpt_12)
 
 
 def _checkpoint(folder: Path, *, layers: str) -> Path:
@@ -67,13 +70,16 @@ def _checkpoint(folder: Path, *, layers: str) -> Path:
     return path
 
 
-def _compiled(checkpoint: Path) -> FullSize:
-    folder = checkpoint.with_name("slpt.facealign")
-    compiled = compile_checkpoint(
-        CompileRequest(checkpoint, folder, assets=_assets(checkpoint))
+def _model(checkpoint: Path, mean_shape: Path) -> Model:
+    _, model = load_model(checkpoint, assets=(f"mean-shape={mean_shape}",))
+    return model
+
+
+def _graph(model: Model) -> bytes:
+    """Return the ONNX file; the 72 crops of the parity check would take minutes at this size."""
+    traced = trace(model.exportable, size_px=model.crop.size_px, output_names=model.output_names)
+    graph = finish_graph(
+        simplify(traced, outputs=("landmarks",)),
+        metadata={"facealign_version": "test", "family": model.family.name},
     )
-    return FullSize(checkpoint, compiled, (compiled.folder / "model.fp32.onnx").read_bytes())
-
-
-def _assets(checkpoint: Path) -> tuple[str, ...]:
-    return (f"mean-shape={checkpoint.with_name('mean_shape.npy')}",)
+    return bytes_from_graph(graph)

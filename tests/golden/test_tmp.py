@@ -1,0 +1,209 @@
+"""SLPT against what its authors' own code gives with recipe weights: the module, then the graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from facealign.export.graph import graph_from_bytes, node_counts, parameter_count
+from facealign.export.lint import contract_problems
+from facealign.models.load import Model
+from facealign.runtime.ort_engine import run_graph
+from facealign.spec import contract_input, contract_landmarks
+
+SIZE_PX = 256
+MODULE_PX = 0.01  # max measured 1.4e-4 px: 3 stages, 2 pictures, torch 2.13 on CPU
+GRAPH_PX = 0.01  # max measured 1.4e-4 px: batches of 1 and 2, ONNX Runtime 1.31 on CPU
+RELATIVE = 1e-4  # of the largest value; max measured XXX, feature map to decoded tokens
+LARGEST_NODE_COUNT = 1100  # measured 896
+LARGEST_FILE_BYTES = 56_000_000  # measured 54.1 million
+FORBIDDEN = {"NonZero", "Loop", "If", "ScatterND", "Einsum"}
+AUTHORS_POINTS = Path("/work/shared/reference/golden/slpt_98_dec6.npz")
+needs_authors_points = pytest.mark.skipif(
+    not AUTHORS_POINTS.exists(), reason=f"{AUTHORS_POINTS} is not on this machine"
+)
+
+
+def distance_px(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+    return float(np.linalg.norm(found - expected, axis=-1).max()) * SIZE_PX
+
+
+def relative_deviation(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+    assert found.shape == expected.shape
+    return float(np.abs(found - expected).max() / np.abs(expected).max())
+
+
+@pytest.fixture(scope="module")
+def points(slpt_6: Model, recipe_crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+    return slpt_6.points(recipe_crops)
+
+
+@pytest.mark.parametrize("stage", ["stage1", "stage2", "stage3"])
+def test_module_gives_landmarks_of_authors(
+    points: dict[str, NDArray[np.float32]],
+    authors_landmarks: dict[str, NDArray[np.float32]],
+    stage: str,
+) -> None:
+    landmarks = points[f"{stage}.landmarks"]
+
+    assert distance_px(landmarks, authors_landmarks[stage]) <= 1e-12
+
+
+def test_module_returns_last_stage(
+    points: dict[str, NDArray[np.float32]], authors_landmarks: dict[str, NDArray[np.float32]]
+) -> None:
+    assert distance_px(points["landmarks"], authors_landmarks["stage3"]) <= 1e-12
+
+
+@pytest.mark.slow
+def test_graph_gives_landmarks_of_authors_one_by_one(
+    slpt_6_graph: bytes,
+    recipe_crops: NDArray[np.uint8],
+    authors_landmarks: dict[str, NDArray[np.float32]],
+) -> None:
+    singles = [run_graph(slpt_6_graph, crop[None])["landmarks"] for crop in recipe_crops]
+
+    assert distance_px(np.concatenate(singles), authors_landmarks["stage3"]) <= 1e-12
+
+
+@pytest.mark.slow
+def test_graph_gives_landmarks_of_authors_in_one_batch(
+    slpt_6_graph: bytes,
+    recipe_crops: NDArray[np.uint8],
+    authors_landmarks: dict[str, NDArray[np.float32]],
+) -> None:
+    landmarks = run_graph(slpt_6_graph, recipe_crops)["landmarks"]
+
+    assert distance_px(landmarks, authors_landmarks["stage3"]) <= 1e-12
+
+
+@pytest.mark.slow
+def test_graph_holds_contract(slpt_6_graph: bytes) -> None:
+    graph = graph_from_bytes(slpt_6_graph)
+
+    problems = contract_problems(graph, contract_input(SIZE_PX), [contract_landmarks(98)])
+
+    assert problems == []
+
+
+@pytest.mark.slow
+def test_graph_is_small_and_standard(slpt_6_graph: bytes) -> None:
+    graph = graph_from_bytes(slpt_6_graph)
+    operators = node_counts(graph)
+
+    assert len(graph.graph) <= LARGEST_NODE_COUNT
+    assert operators["GridSample"] == 3
+    assert FORBIDDEN.isdisjoint(operators)
+    assert dict(graph.opset_imports) == {"": 19}
+
+
+@pytest.mark.slow
+def test_graph_stores_weights_of_three_stages_once(slpt_6_graph: bytes, slpt_6: Model) -> None:
+    learned = sum(parameter.numel() for parameter in slpt_6.network.parameters())
+
+    stored = parameter_count(graph_from_bytes(slpt_6_graph))
+
+    assert len(slpt_6_graph) < LARGEST_FILE_BYTES
+    assert stored < 1.05 * learned
+
+
+def test_12_layers_are_recognised_without_a_flag(slpt_12: Model) -> None:
+    assert slpt_12.hyperparameters.layer_count == 12
+    assert slpt_12.family.name == "slpt"
+
+
+@pytest.mark.slow
+def test_graph_of_12_layers_gives_landmarks_of_module(
+    slpt_12: Model, slpt_12_graph: bytes, recipe_crops: NDArray[np.uint8]
+) -> None:
+    expected = slpt_12.landmarks(recipe_crops)
+
+    landmarks = run_graph(slpt_12_graph, recipe_crops)["landmarks"]
+
+    assert distance_px(landmarks, expected) <= 1e-12
+
+
+@pytest.fixture(scope="module")
+def authors_points() -> dict[str, NDArray[np.float32]]:
+    with np.load(AUTHORS_POINTS) as file:
+        return {name: file[name] for name in file.files}
+
+
+@pytest.fixture(scope="module")
+def own_points(
+    slpt_6_authors_mean_shape: Model, recipe_crops: NDArray[np.uint8]
+) -> dict[str, NDArray[np.float32]]:
+    """Return the module's points with the authors' mean shape, and its projected feature map."""
+    model = slpt_6_authors_mean_shape
+    found = model.points(recipe_crops)
+    with torch.no_grad():
+        projected = model.network.get_submodule("backbone.head.3")(
+            torch.from_numpy(found["backbone"])
+        )
+    return {**found, "feature_map": projected.numpy()}
+
+
+@needs_authors_points
+def test_feature_map_is_that_of_authors(
+    own_points: dict[str, NDArray[np.float32]], authors_points: dict[str, NDArray[np.float32]]
+) -> None:
+    channels = authors_points["feature_map__channels"]
+
+    subset = own_points["feature_map"][0, channels]
+
+    assert relative_deviation(subset, authors_points["feature_map__subset"]) <= 1e-12
+
+
+@needs_authors_points
+@pytest.mark.parametrize("moment", ["mean", "std"])
+def test_every_channel_of_feature_map_has_moments_of_authors(
+    own_points: dict[str, NDArray[np.float32]],
+    authors_points: dict[str, NDArray[np.float32]],
+    moment: str,
+) -> None:
+    found = getattr(own_points["feature_map"], moment)(axis=(2, 3))
+
+    assert relative_deviation(found, authors_points[f"feature_map__ch_{moment}"]) <= 1e-12
+
+
+@needs_authors_points
+@pytest.mark.parametrize(
+    ("point", "authors_name"),
+    [
+        pytest.param("stage1.tokens", "patch_feature0", id="stage1-tokens"),
+        pytest.param("stage1.decoded", "decoder_out0_last", id="stage1-decoded"),
+        pytest.param("stage2.tokens", "patch_feature1", id="stage2-tokens"),
+        pytest.param("stage3.tokens", "patch_feature2", id="stage3-tokens"),
+    ],
+)
+def test_tokens_are_those_of_authors(
+    own_points: dict[str, NDArray[np.float32]],
+    authors_points: dict[str, NDArray[np.float32]],
+    point: str,
+    authors_name: str,
+) -> None:
+    assert relative_deviation(own_points[point][0], authors_points[authors_name]) <= 1e-12
+
+
+@needs_authors_points
+@pytest.mark.parametrize(
+    ("point", "authors_name"),
+    [
+        pytest.param("stage1.landmarks", "landmarks0", id="stage1"),
+        pytest.param("stage2.landmarks", "landmarks1", id="stage2"),
+        pytest.param("stage3.landmarks", "landmarks2", id="stage3"),
+    ],
+)
+def test_landmarks_with_authors_mean_shape_are_those_of_authors(
+    own_points: dict[str, NDArray[np.float32]],
+    authors_points: dict[str, NDArray[np.float32]],
+    point: str,
+    authors_name: str,
+) -> None:
+    last_layer = authors_points[authors_name][:, -1]
+
+    assert distance_px(own_points[point], last_layer) <= 1e-12
