@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
-from facealign.cli.console import ConsoleProgress, print_json, stderr
+from facealign.cli.console import ConsoleProgress, print_json, print_result, say
 from facealign.cli.options import (
     AssetOption,
     CheckpointArgument,
@@ -17,6 +18,7 @@ from facealign.cli.options import (
     SetOption,
     settings_from_arguments,
 )
+from facealign.cli.output_files import check_writable
 
 if TYPE_CHECKING:  # torch comes with it, and a device that only runs bundles has none
     from facealign.pipeline.compile import Compiled
@@ -30,7 +32,13 @@ def export(
     checkpoint: CheckpointArgument,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Bundle folder.", show_default="<checkpoint>.bundle"),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="DIR",
+            help="Bundle folder. An older bundle there is replaced.",
+            show_default="CHECKPOINT.bundle, here",
+        ),
     ] = None,
     asset: AssetOption = [],  # noqa: B006  # typer reads the default, nobody writes it
     family: FamilyOption = None,
@@ -49,12 +57,14 @@ def export(
         family=family,
         settings=settings_from_arguments(setting),
     )
+    check_writable(folder)
     compiled = compile_checkpoint(request, ConsoleProgress())
     if as_json:
         print_json(_result(compiled))
         return
-    print(compiled.folder)
-    stderr.print(f"next: facealign run {compiled.folder} face.jpg --box x,y,w,h", style="dim")
+    print_result(str(compiled.folder))
+    bundle = shlex.quote(str(compiled.folder))
+    say("next", f"facealign run {bundle} face.jpg --box x,y,w,h", style="dim")
 
 
 def _stem(name: str) -> str:

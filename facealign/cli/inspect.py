@@ -2,69 +2,85 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import typer
 
 from facealign.bundle import read_bundle
-from facealign.cli.console import print_json, print_lines
+from facealign.cli.console import print_facts, print_json
 from facealign.cli.options import FamilyOption, JsonOption, SetOption, settings_from_arguments
+from facealign.cli.texts import parity_text
 
 __all__ = ["inspect"]
+
+_Text = str | Sequence[str] | Mapping[str, str]
 
 
 def inspect(
     path: Annotated[
-        Path, typer.Argument(help="Checkpoint, .onnx graph or bundle folder.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="PATH", help="Checkpoint, .onnx graph or bundle folder.", show_default=False
+        ),
     ],
     family: FamilyOption = None,
     setting: SetOption = [],  # noqa: B006  # typer reads the default, nobody writes it
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell what a checkpoint, a graph or a bundle is."""
-    if path.is_dir():
+    """Tell what a checkpoint, a graph or a bundle is; a bundle is checked byte for byte."""
+    settings = settings_from_arguments(setting)
+    if path.is_dir() or path.suffix.lower() == ".bundle":
         facts = _bundle_facts(path)
     elif path.suffix.lower() == ".onnx":
         facts = _graph_facts(path)
     else:
-        facts = _checkpoint_facts(path, family=family, settings=settings_from_arguments(setting))
+        facts = _checkpoint_facts(path, family=family, settings=settings)
     if as_json:
         print_json({"code": 0, **facts})
     else:
-        print_lines({name.replace("_", " "): _text(value) for name, value in facts.items()})
+        print_facts({_label(name): _text(name, value) for name, value in facts.items()})
 
 
 def _bundle_facts(path: Path) -> dict[str, object]:
     manifest = read_bundle(path).manifest
-    graphs = {
-        precision: f"{entry.file}, opset {entry.opset}, {entry.node_count} nodes, "
-        f"{entry.parameter_count:,} parameters, parity max {entry.parity.max_px:.2g} px "
-        f"over {entry.parity.crop_count} crops (bar {entry.parity.bar_px} px)"
-        for precision, entry in manifest.graphs.items()
-    }
+    card = manifest.card
     return {
         "kind": "bundle",
+        "path": str(path),
+        "size_bytes": sum(entry.size for entry in manifest.files.values()),
         "family": manifest.family,
         "variant": manifest.title,
         "scheme": manifest.scheme,
+        "landmark_count": manifest.landmark_count,
         "crop": msgspec.to_builtins(manifest.crop),
-        "graphs": graphs,
-        "checkpoint": f"{manifest.checkpoint.name}, sha256 {manifest.checkpoint.sha256}",
+        "graphs": msgspec.to_builtins(manifest.graphs),
+        "inputs": {spec.name: _tensor(spec.dtype, spec.shape) for spec in manifest.inputs},
+        "outputs": {spec.name: _tensor(spec.dtype, spec.shape) for spec in manifest.outputs},
+        "max_batch": manifest.max_batch,
+        "checkpoint": msgspec.to_builtins(manifest.checkpoint),
         "assets": {name: asset.name for name, asset in manifest.assets.items()},
-        "paper": manifest.card.paper,
-        "licence_of_the_authors_code": manifest.card.code_licence,
-        "published": manifest.card.published,
+        "settings": manifest.options,
+        "title": card.title,
+        "paper": card.paper,
+        "licence_of_the_authors_code": f"{card.code_licence} ({card.code})",
+        "published": card.published,
         "made_with": {"facealign": manifest.facealign_version, **manifest.tools},
     }
+
+
+def _tensor(dtype: str, shape: Sequence[int | str]) -> str:
+    return f"{dtype} ({', '.join(map(str, shape))})"
 
 
 def _graph_facts(path: Path) -> dict[str, object]:
     from facealign.export.graph import graph_facts, read_graph
 
-    return {"kind": "graph", **graph_facts(read_graph(path))}
+    facts = graph_facts(read_graph(path))
+    return {"kind": "graph", "path": str(path), "size_bytes": path.stat().st_size, **facts}
 
 
 def _checkpoint_facts(
@@ -75,11 +91,60 @@ def _checkpoint_facts(
     from facealign.models.facts import checkpoint_facts
 
     checkpoint = read_checkpoint(path)
-    detection = detect(checkpoint.shapes, settings=settings, family=family)
-    return {"kind": "checkpoint", **checkpoint_facts(checkpoint, detection)}
+    facts = checkpoint_facts(
+        checkpoint, detect(checkpoint.shapes, settings=settings, family=family)
+    )
+    return {"kind": "checkpoint", "path": str(path), "size_bytes": path.stat().st_size, **facts}
 
 
-def _text(value: object) -> str:
-    if isinstance(value, dict):
-        return "; ".join(f"{name}: {_text(item)}" for name, item in value.items()) or "none"
-    return str(value)
+def _label(name: str) -> str:
+    return name.removesuffix("_bytes").removesuffix("_count").replace("_", " ")
+
+
+def _text(name: str, value: Any) -> _Text:
+    """Return a fact for people."""
+    if value is None or value in ({}, ""):
+        return "none"
+    if name in _TEXTS:
+        return _TEXTS[name](value)
+    if isinstance(value, Mapping):
+        return {key: str(_text("", item)) for key, item in value.items()}
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _size_text(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:,.1f} MB" if size_bytes >= 1e5 else f"{size_bytes:,} bytes"
+
+
+def _crop_text(crop: Mapping[str, Any]) -> _Text:
+    rules = {
+        name: f"{crop[name]['side_factor']:g} times its larger side, {crop[name]['centre']} centre"
+        for name in ("from_box", "from_landmarks")
+    }
+    return [
+        f"{crop['size_px']} x {crop['size_px']} px, {crop['interpolation']}, "
+        f"grey {crop['border_value']} outside the frame",
+        f"from a detector's box: {rules['from_box']}",
+        f"from the box around landmarks: {rules['from_landmarks']}",
+    ]
+
+
+def _graphs_text(graphs: Mapping[str, Mapping[str, Any]]) -> _Text:
+    return {
+        precision: f"{graph['file']}, opset {graph['opset']}, {graph['node_count']:,} nodes, "
+        f"{graph['parameter_count']:,} parameters, parity {parity_text(graph['parity'])}"
+        for precision, graph in graphs.items()
+    }
+
+
+def _counts_text(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+_TEXTS: dict[str, Callable[[Any], _Text]] = {
+    "checkpoint": lambda entry: f"{entry['name']}, sha256 {entry['sha256']}",
+    "crop": _crop_text,
+    "graphs": _graphs_text,
+    "operators": _counts_text,
+    "size_bytes": _size_text,
+}

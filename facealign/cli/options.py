@@ -22,9 +22,15 @@ __all__ = [
 
 CheckpointArgument = Annotated[
     Path,
-    typer.Argument(help="Checkpoint: .pt, .pth, .pth.tar or .safetensors.", show_default=False),
+    typer.Argument(
+        metavar="CHECKPOINT",
+        help="Checkpoint: .pt, .pth, .pth.tar or .safetensors.",
+        show_default=False,
+    ),
 ]
-BundleArgument = Annotated[Path, typer.Argument(help="Bundle folder.", show_default=False)]
+BundleArgument = Annotated[
+    Path, typer.Argument(metavar="BUNDLE", help="Bundle folder.", show_default=False)
+]
 AssetOption = Annotated[
     list[str],
     typer.Option(
@@ -34,7 +40,10 @@ AssetOption = Annotated[
     ),
 ]
 FamilyOption = Annotated[
-    str | None, typer.Option("--family", help="Family of the checkpoint, instead of detecting it.")
+    str | None,
+    typer.Option(
+        "--family", metavar="NAME", help="Family of the checkpoint, instead of detecting it."
+    ),
 ]
 SetOption = Annotated[
     list[str],
@@ -44,7 +53,9 @@ SetOption = Annotated[
         help="Hyper-parameter that no tensor shape shows, such as heads=8. Repeatable.",
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object, also for an error.")
+]
 
 
 def settings_from_arguments(arguments: Sequence[str]) -> dict[str, int]:

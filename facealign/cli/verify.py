@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from facealign.bundle import Bundle, read_bundle
-from facealign.cli.console import ConsoleProgress, print_json, print_lines
+from facealign.cli.console import ConsoleProgress, print_facts, print_json
 from facealign.cli.options import AssetOption, BundleArgument, JsonOption
+from facealign.cli.texts import parity_text
+from facealign.errors import UsageError
 from facealign.runtime import open_session
 
 __all__ = ["verify"]
@@ -22,13 +24,17 @@ def verify(
     bundle: BundleArgument,
     checkpoint: Annotated[
         Path | None,
-        typer.Option("--checkpoint", help="Also compare every graph with this checkpoint."),
+        typer.Option(
+            "--checkpoint", metavar="FILE", help="Also compare every graph with this checkpoint."
+        ),
     ] = None,
     asset: AssetOption = [],  # noqa: B006  # typer reads the default, nobody writes it
     *,
     as_json: JsonOption = False,
 ) -> None:
     """Check a bundle: every byte, the golden landmarks, and with a checkpoint full parity."""
+    if asset and checkpoint is None:
+        raise UsageError("`--asset` belongs to a checkpoint; pass `--checkpoint FILE` too")
     progress = ConsoleProgress(stages=_WITH_CHECKPOINT if checkpoint else _SELF_TEST)
     with progress.stage("checksums") as stage:
         opened = read_bundle(bundle)
@@ -37,40 +43,58 @@ def verify(
         for precision in opened.manifest.graphs:
             open_session(opened, precision=precision).close()
         stage.say(f"{', '.join(opened.manifest.graphs)}: crops and landmarks as golden")
-    facts: dict[str, object] = {"bundle": str(bundle), "self_test": "passed"}
+    facts: dict[str, Any] = {"bundle": str(bundle), "self_test": "passed"}
     if checkpoint is not None:
         facts |= _compare(opened, checkpoint, tuple(asset), progress)
     if as_json:
         print_json({"code": 0, **facts})
     else:
-        print_lines(facts)
+        print_facts(_texts(facts))
 
 
 def _compare(
     bundle: Bundle, path: Path, assets: tuple[str, ...], progress: ConsoleProgress
-) -> dict[str, object]:
+) -> dict[str, Any]:
     from facealign.pipeline.compile import load_model
     from facealign.pipeline.verify import verify_graph
 
     manifest = bundle.manifest
-    settings = {name: int(value) for name, value in manifest.options.items()}
     checkpoint, model = load_model(
-        path, assets=assets or _bundled_assets(bundle), settings=settings, progress=progress
+        path,
+        assets=assets or _bundled_assets(bundle),
+        family=manifest.family,
+        settings={name: int(value) for name, value in manifest.options.items()},
+        progress=progress,
     )
-    is_same = checkpoint.sha256 == manifest.checkpoint.sha256
-    facts: dict[str, object] = {
-        "checkpoint": "the file this bundle was made from" if is_same else "another file",
-    }
+    parity = {}
     with progress.stage("verify") as stage:
         for precision, entry in manifest.graphs.items():
             report = verify_graph(model, bundle.read_file(entry.file), stage)
-            facts[f"parity {precision}"] = (
-                f"max {report.max_px:.2g} px over {report.crop_count} crops (bar {report.bar_px} px)"
-            )
-    return facts
+            parity[precision] = {
+                "max_px": report.max_px,
+                "p99_px": report.p99_px,
+                "crop_count": report.crop_count,
+                "bar_px": report.bar_px,
+            }
+    is_same = checkpoint.sha256 == manifest.checkpoint.sha256
+    return {"checkpoint": str(path), "is_same_checkpoint": is_same, "parity": parity}
 
 
 def _bundled_assets(bundle: Bundle) -> tuple[str, ...]:
     return tuple(
         f"{name}={bundle.folder / 'assets' / f'{name}.npy'}" for name in bundle.manifest.assets
     )
+
+
+def _texts(facts: dict[str, Any]) -> dict[str, str | dict[str, str]]:
+    texts: dict[str, str | dict[str, str]] = {
+        "bundle": facts["bundle"],
+        "self-test": facts["self_test"],
+    }
+    if "parity" in facts:
+        origin = (
+            "the file this bundle was made from" if facts["is_same_checkpoint"] else "another file"
+        )
+        texts["checkpoint"] = f"{facts['checkpoint']}, {origin}"
+        texts["parity"] = {name: parity_text(entry) for name, entry in facts["parity"].items()}
+    return texts

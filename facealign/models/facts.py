@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 
 from facealign.models.checkpoint import Checkpoint
 from facealign.models.detect import Detection
@@ -23,17 +24,18 @@ def checkpoint_facts(checkpoint: Checkpoint, detection: Detection) -> dict[str, 
         for key, tensor in checkpoint.state_dict.items()
         if tensor.is_floating_point() and not key.endswith(("running_mean", "running_var"))
     )
-    crop = family.crop(hyperparameters)
+    scheme = family.scheme(hyperparameters)
     return {
         "family": family.name,
         "variant": family.describe(hyperparameters),
-        "scheme": family.scheme(hyperparameters).name,
-        "crop": f"{crop.size_px} px, {crop.from_box.side_factor} times the larger side of the box",
+        "scheme": scheme.name,
+        "landmark_count": scheme.landmark_count,
+        "crop": asdict(family.crop(hyperparameters)),
         "tensors": len(checkpoint.state_dict),
         "parameters": learned,
         "parameters_never_used": unused,
-        "wrapper": checkpoint.wrapper or "none",
-        "prefix": checkpoint.prefix or "none",
+        "wrapper": checkpoint.wrapper,
+        "prefix": checkpoint.prefix,
         "sha256": checkpoint.sha256,
         "assets_needed": {
             asset.name: f"{asset.meaning} ({asset.where})" for asset in family.assets

@@ -1,0 +1,78 @@
+"""HRNet: shapes tell its hyper-parameters, and its branches have their strides."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from facealign.models.backbones.hrnet import (
+    HRNet,
+    HRNetHyperparameters,
+    HRNetStage,
+    concatenate_branches,
+    hrnet_from_shapes,
+)
+
+W18_LITE = HRNetHyperparameters(
+    stem_channels=64,
+    layer1_block_count=4,
+    layer1_channels=64,
+    stages=(
+        HRNetStage(module_count=1, block_count=4, channels=(18, 36)),
+        HRNetStage(module_count=1, block_count=4, channels=(18, 36, 72)),
+        HRNetStage(module_count=1, block_count=4, channels=(18, 36, 72, 144)),
+    ),
+)
+SEVERAL_MODULES = HRNetHyperparameters(
+    stem_channels=8,
+    layer1_block_count=2,
+    layer1_channels=4,
+    stages=(
+        HRNetStage(module_count=1, block_count=1, channels=(2, 3)),
+        HRNetStage(module_count=4, block_count=2, channels=(2, 3, 4)),
+        HRNetStage(module_count=3, block_count=1, channels=(2, 3, 4, 5)),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    "hyperparameters", [W18_LITE, SEVERAL_MODULES], ids=["W18-lite", "several modules"]
+)
+@pytest.mark.parametrize("prefix", ["", "backbone."], ids=["bare", "prefixed"])
+def test_hrnet_from_shapes_returns_what_the_network_was_built_from(
+    hyperparameters: HRNetHyperparameters, prefix: str
+) -> None:
+    state_dict = HRNet(hyperparameters).state_dict()
+    shapes = {prefix + key: tuple(value.shape) for key, value in state_dict.items()}
+
+    found = hrnet_from_shapes(shapes, prefix=prefix)
+
+    assert found == hyperparameters
+
+
+def test_hrnet_from_shapes_names_the_missing_key() -> None:
+    with pytest.raises(KeyError, match=r"stage2\.0\.branches\.0\.0\.conv1\.weight"):
+        hrnet_from_shapes({"conv1.weight": (64, 3, 3, 3)})
+
+
+def test_hrnet_gives_branches_at_strides_4_to_32() -> None:
+    network = HRNet(SEVERAL_MODULES).eval()
+
+    with torch.no_grad():
+        branches = network(torch.zeros(2, 3, 64, 96))
+
+    assert [tuple(branch.shape) for branch in branches] == [
+        (2, 2, 16, 24),
+        (2, 3, 8, 12),
+        (2, 4, 4, 6),
+        (2, 5, 2, 3),
+    ]
+
+
+def test_concatenate_branches_brings_all_to_the_finest_size() -> None:
+    branches = [torch.full((1, index + 1, 8 >> index, 8 >> index), index) for index in range(3)]
+
+    joined = concatenate_branches([branch.float() for branch in branches])
+
+    assert joined.shape == (1, 6, 8, 8)
+    assert joined[0, :, 3, 3].tolist() == [0, 1, 1, 2, 2, 2]
