@@ -47,7 +47,7 @@ def take_turns(
 def ratio_interval(
     slow: NDArray[np.float64], fast: NDArray[np.float64]
 ) -> tuple[float, float, float]:
-    """Return the ratio of the medians, and its 95 % interval from a bootstrap over paired rounds."""
+    """Return the ratio of the medians, and its 95 % interval by a bootstrap over rounds."""
     rng = np.random.default_rng(_SEED)
     picks = rng.integers(0, len(slow), (_BOOTSTRAP, len(slow)))
     ratios = np.median(slow[picks], axis=1) / np.median(fast[picks], axis=1)
@@ -92,7 +92,7 @@ def peak_gflops(*, threads: int) -> float:
 
 def provenance(*, threads: int) -> dict[str, object]:
     """Return where and with what a benchmark ran."""
-    commit = subprocess.run(  # noqa: S603  # fixed arguments
+    commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607  # git is on PATH where it is used
         cwd=Path(__file__).parent,
         capture_output=True,

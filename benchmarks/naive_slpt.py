@@ -1,7 +1,8 @@
 """SLPT the way one would export it without thinking: the baseline of the latency benchmark.
 
-The sampler loops over the images of the batch and selects cells by index, every layer of the decoder gives
-its landmarks, and normalisation stays outside. Batch 1 is baked in, as such exports have it.
+The sampler loops over the images of the batch and selects cells by index, every layer of the
+decoder gives its landmarks, and normalisation stays outside. Batch 1 is baked in, as such exports
+have it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ class NaiveSlpt(nn.Module):
         self.network = network
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Return ``(1, layers, N, 2)`` landmarks per stage."""
         network = self.network
         maps = network.backbone.projection(network.backbone(image))
         landmarks = network.mean_shape.expand(image.shape[0], -1, -1)

@@ -2,15 +2,15 @@
 
     python benchmarks/slpt_latency.py --bundle DIR [--layers 6] [--rounds 40] [--threads 2]
 
-Batch 1, full size, recipe weights. All candidates take turns in one process; ratios of medians are what
-counts, as the machine may be shared. Writes results/slpt_latency_<layers>.json.
+Batch 1, full size, recipe weights. All candidates take turns in one process; ratios of medians are
+what counts, as the machine may be shared. Writes results/slpt_latency_<layers>.json.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -118,13 +118,15 @@ def _naive_dynamo(module: NaiveSlpt, image: torch.Tensor) -> bytes:
     program = torch.onnx.export(module, (image,), dynamo=True, opset_version=19, verbose=False)
     if program is None:
         raise RuntimeError("the exporter gave nothing")
-    return program.model_proto.SerializeToString()
+    graph: bytes = program.model_proto.SerializeToString()
+    return graph
 
 
 def _naive_legacy(module: NaiveSlpt, image: torch.Tensor) -> bytes:
-    stream = io.BytesIO()
-    torch.onnx.export(module, (image,), stream, dynamo=False, opset_version=17)
-    return stream.getvalue()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "naive.onnx"
+        torch.onnx.export(module, (image,), path, dynamo=False, opset_version=17)
+        return path.read_bytes()
 
 
 def _print(result: dict[str, object]) -> None:

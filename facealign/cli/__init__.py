@@ -1,1 +1,1 @@
-"""The commands: parse, call one function, print. Results go to stdout, everything else to stderr."""
+"""The commands: parse, call one function, print. Results go to stdout, all else to stderr."""

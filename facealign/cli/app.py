@@ -42,7 +42,7 @@ _COMPILE_MODULES = {
 }
 
 
-def _version(value: bool) -> None:  # noqa: FBT001  # typer calls it with the value
+def _version(value: bool) -> None:
     if value:
         print_result(f"facealign {__version__}")
         raise typer.Exit
@@ -55,17 +55,23 @@ def _about(
 ) -> None:
     """Compile a trained face-alignment checkpoint into a verified edge bundle, and serve it.
 
-    Results go to stdout, everything else to stderr. Exit codes: 0 ok, 1 defect of facealign, 2 usage,
-    3 checkpoint, 4 verification, 7 library absent, 8 bundle corrupt, 130 interrupted.
+    Results go to stdout, everything else to stderr. Exit codes: 0 ok, 1 defect of facealign,
+    2 usage, 3 checkpoint, 4 verification, 7 library absent, 8 bundle corrupt, 130 interrupted.
     """
 
 
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
 _COMMANDS = (export, inspect, verify, run)
-_app = typer.Typer(callback=_about, context_settings=_SETTINGS, no_args_is_help=True)
+_PLAIN = None  # help without boxes: it is piped, narrow and searched as often as it is looked at
+_app = typer.Typer(
+    callback=_about,
+    context_settings=_SETTINGS,
+    no_args_is_help=True,
+    rich_markup_mode=_PLAIN,
+)
 for _command in _COMMANDS:
     _app.command(no_args_is_help=True)(_command)
-_export_app = typer.Typer(add_completion=False)
+_export_app = typer.Typer(add_completion=False, rich_markup_mode=_PLAIN)
 _export_app.command(context_settings=_SETTINGS, no_args_is_help=True)(export)
 
 
@@ -122,26 +128,34 @@ def _exit_code(application: typer.Typer, name: str, arguments: Sequence[str]) ->
     as_json = "--json" in arguments
     try:
         code = application(list(arguments), prog_name=name, standalone_mode=False)
-    except typer.TyperException as error:
-        return _fail(_usage_text(error), UsageError.exit_code, as_json=as_json)
-    except SomeImagesFailedError as error:
-        return _fail(str(error), error.exit_code, as_json=as_json, details=error.details)
-    except FacealignError as error:
-        return _fail(str(error), error.exit_code, as_json=as_json)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _COMPILE_MODULES:
-            return _fail_internally(error, as_json=as_json)
-        return _fail(
-            f"this command needs `{error.name}`, which is not installed; "
-            'install it with `pip install "facealign[compile]"`',
-            BackendError.exit_code,
-            as_json=as_json,
-        )
     except Exception as error:  # noqa: BLE001  # the last stop of every defect
-        return _fail_internally(error, as_json=as_json)
+        message, code = _message_and_code(error)
+        details = error.details if isinstance(error, SomeImagesFailedError) else {}
+        return _fail(message, code, as_json=as_json, details=details)
     if code == _INTERRUPTED:
         return _fail("interrupted; nothing is half-written", _INTERRUPTED, as_json=as_json)
     return int(code or 0)
+
+
+def _message_and_code(error: Exception) -> tuple[str, int]:
+    if isinstance(error, typer.TyperException):
+        return _usage_text(error), UsageError.exit_code
+    if isinstance(error, FacealignError):
+        return str(error), error.exit_code
+    if isinstance(error, ModuleNotFoundError) and _root(error.name) in _COMPILE_MODULES:
+        advice = 'install it with `pip install "facealign[compile]"`'
+        text = f"this command needs `{error.name}`, which is not installed; {advice}"
+        return text, BackendError.exit_code
+    if os.environ.get(_TRACEBACK):
+        traceback.print_exception(error)
+    return (
+        f"internal error: {type(error).__name__}: {error}; this is a defect of facealign, "
+        f"so report it with what `{_TRACEBACK}=1` shows"
+    ), _INTERNAL
+
+
+def _root(module_name: str | None) -> str:
+    return (module_name or "").partition(".")[0]
 
 
 def _usage_text(error: typer.TyperException) -> str:
@@ -162,14 +176,3 @@ def _fail(
     if as_json:
         print_json({"code": code, "error": message, **(details or {})})
     return code
-
-
-def _fail_internally(error: Exception, *, as_json: bool) -> int:
-    if os.environ.get(_TRACEBACK):
-        traceback.print_exception(error)
-    return _fail(
-        f"internal error: {type(error).__name__}: {error}; this is a defect of facealign, so report it "
-        f"with what `{_TRACEBACK}=1` shows",
-        _INTERNAL,
-        as_json=as_json,
-    )

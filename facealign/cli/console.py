@@ -22,7 +22,8 @@ __all__ = ["ConsoleProgress", "print_facts", "print_json", "print_result", "say"
 
 _MIN_TEXT_WIDTH = 30  # on a narrower terminal the columns go, not the words
 _GAP = "  "
-# No markup and no emoji: a path may hold [brackets] and :colons:. Soft wrap: no line is broken here.
+_BOLD_NORMAL = ("\x1b[1m", "\x1b[0m")  # as text: rich would write before an error can be told
+# No markup and no emoji: a path may hold [brackets] and :colons:. Soft wrap: pipes get whole lines.
 _stderr = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 _stdout = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 
@@ -98,7 +99,7 @@ def print_result(text: str) -> None:
 
     Raises:
         OutputError: If stdout cannot be written.
-    """  # noqa: DOC502  # `_emit` raises it
+    """  # `_emit` raises it
     _emit(f"{text}\n")
 
 
@@ -110,19 +111,20 @@ def print_json(result: Mapping[str, Any]) -> None:
 def print_facts(facts: Mapping[str, str | Sequence[str] | Mapping[str, str]]) -> None:
     """Print facts for people: a column of names, and beside it a text, several, or named texts."""
     width = max(map(len, facts), default=0)
-    with _stdout.capture() as capture:
-        for name, value in facts.items():
-            label = f"{name:<{width}}{_GAP}"
-            for prefix, text in _rows(value):
-                line = Text.assemble((label, "bold"), prefix)
-                line.append(_wrapped(_printable(text), _stdout, indent=line.cell_len))
-                _stdout.print(line)
-                label = " " * len(label)
-    _emit(capture.get())
+    bold, normal = ("", "") if _stdout.color_system is None or _stdout.no_color else _BOLD_NORMAL
+    lines = []
+    for name, value in facts.items():
+        label = f"{name:<{width}}{_GAP}"
+        for prefix, text in _rows(value):
+            indent = len(label) + len(prefix)
+            shown = _wrapped(_printable(text), _stdout, indent=indent)
+            lines.append(f"{bold}{label}{normal}{prefix}{shown}\n")
+            label = " " * len(label)
+    _emit("".join(lines))
 
 
 def _rows(value: str | Sequence[str] | Mapping[str, str]) -> list[tuple[str, str]]:
-    """Return ``(prefix, text)`` of every line; the prefixes of a mapping are as wide as each other."""
+    """Return ``(prefix, text)`` of every line; the prefixes of a mapping are equally wide."""
     if isinstance(value, str):
         return [("", value)]
     if isinstance(value, Mapping):
@@ -150,7 +152,7 @@ def _emit(text: str) -> None:
 
 
 def _is_terminal(console: Console) -> bool:
-    """Return whether a person sees it; `Console.is_terminal` is also true where colour is forced."""
+    """Return whether a person sees it; `Console.is_terminal` is true where colour is forced."""
     return console.file.isatty() and not console.is_dumb_terminal
 
 

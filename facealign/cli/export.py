@@ -46,7 +46,11 @@ def export(
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Compile a checkpoint into a verified bundle: a graph that was compared with its module in pixels."""
+    """Compile a checkpoint into a verified bundle.
+
+    The graph is compared with the checkpoint's module on many crops, in pixels; a bundle is written
+    only if it passes, and then whole. Prints the bundle's path.
+    """
     from facealign.pipeline.compile import CompileRequest, compile_checkpoint
 
     folder = output or Path(_stem(checkpoint.name) + ".bundle")

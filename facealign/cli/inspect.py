@@ -31,7 +31,10 @@ def inspect(
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell what a checkpoint, a graph or a bundle is; a bundle is checked byte for byte."""
+    """Tell what a checkpoint, a graph or a bundle is.
+
+    Nothing in a checkpoint is run, and a bundle is checked byte for byte.
+    """
     settings = settings_from_arguments(setting)
     if path.is_dir() or path.suffix.lower() == ".bundle":
         facts = _bundle_facts(path)
@@ -98,10 +101,10 @@ def _checkpoint_facts(
 
 
 def _label(name: str) -> str:
-    return name.removesuffix("_bytes").removesuffix("_count").replace("_", " ")
+    return name.removesuffix("_bytes").replace("_count", "s").replace("_", " ")
 
 
-def _text(name: str, value: Any) -> _Text:
+def _text(name: str, value: object) -> _Text:
     """Return a fact for people."""
     if value is None or value in ({}, ""):
         return "none"
@@ -113,7 +116,7 @@ def _text(name: str, value: Any) -> _Text:
 
 
 def _size_text(size_bytes: int) -> str:
-    return f"{size_bytes / 1e6:,.1f} MB" if size_bytes >= 1e5 else f"{size_bytes:,} bytes"
+    return f"{size_bytes / 1e6:,.1f} MB" if size_bytes >= 100_000 else f"{size_bytes:,} bytes"
 
 
 def _crop_text(crop: Mapping[str, Any]) -> _Text:
@@ -121,9 +124,9 @@ def _crop_text(crop: Mapping[str, Any]) -> _Text:
         name: f"{crop[name]['side_factor']:g} times its larger side, {crop[name]['centre']} centre"
         for name in ("from_box", "from_landmarks")
     }
+    size, border = f"{crop['size_px']} x {crop['size_px']} px", f"grey {crop['border_value']}"
     return [
-        f"{crop['size_px']} x {crop['size_px']} px, {crop['interpolation']}, "
-        f"grey {crop['border_value']} outside the frame",
+        f"{size}, {crop['interpolation']}, {border} outside the frame",
         f"from a detector's box: {rules['from_box']}",
         f"from the box around landmarks: {rules['from_landmarks']}",
     ]

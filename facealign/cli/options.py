@@ -36,7 +36,7 @@ AssetOption = Annotated[
     typer.Option(
         "--asset",
         metavar="NAME=FILE",
-        help="Side file that the checkpoint does not hold, such as mean-shape=init_98.npz. Repeatable.",
+        help="Side file that the checkpoint does not hold, as mean-shape=init_98.npz. Repeatable.",
     ),
 ]
 FamilyOption = Annotated[

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import tempfile
 from collections.abc import Mapping
@@ -41,11 +40,11 @@ def write_files(files: Mapping[Path, bytes]) -> None:
     }
     path = next(iter(files))
     try:
-        for path, data in files.items():  # noqa: B007  # the message names it
+        for path, data in files.items():  # the message names it
             path.parent.mkdir(parents=True, exist_ok=True)
             partials[path].write_bytes(data)
-        for path, partial in partials.items():  # noqa: B007  # likewise
-            os.replace(partial, path)
+        for path, partial in partials.items():  # likewise
+            partial.replace(path)
     except OSError as error:
         raise OutputError(
             f"cannot write `{path}`: {error.strerror}; pass `--output` another folder"

@@ -59,13 +59,13 @@ def run(
     ] = "onnxruntime",
     as_json: JsonOption = False,
 ) -> None:
-    """Find landmarks in an image, or in every image of a folder.
+    """Find landmarks in an image, or in all of a folder.
 
-    Writes NAME.landmarks.json and an overlay, NAME.landmarks.png, for each image, and prints the path
-    of the former. NAME is the image's name without its ending, or with it where two would be alike.
-    An image of a folder that cannot be used does not stop the others; all such are named at the end,
-    and the exit code is 2.
-    """
+    Writes NAME.landmarks.json and an overlay, NAME.landmarks.png, for each image, and prints the
+    path of the former. NAME is the image's name without its ending, or with it where two would be
+    alike. An image of a folder that cannot be used does not stop the others; all such are named at
+    the end, and the exit code is 2.
+    """  # noqa: DOC501  # it is what `--help` shows
     boxes = [_box_from_text(text) for text in box]
     paths = image_paths(source)
     results: list[_Result] = []

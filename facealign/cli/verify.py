@@ -1,4 +1,4 @@
-"""``facealign verify``: does a bundle still give its landmarks here, and is it still its checkpoint?"""
+"""``facealign verify``: does a bundle give its landmarks here, and is it still its checkpoint?"""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ def verify(
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Check a bundle: every byte, the golden landmarks, and with a checkpoint full parity."""
+    """Check every byte and the golden landmarks of a bundle.
+
+    With a checkpoint, every graph is also compared with it, as `facealign export` does.
+    """
     if asset and checkpoint is None:
         raise UsageError("`--asset` belongs to a checkpoint; pass `--checkpoint FILE` too")
     progress = ConsoleProgress(stages=_WITH_CHECKPOINT if checkpoint else _SELF_TEST)

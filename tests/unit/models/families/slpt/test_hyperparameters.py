@@ -30,7 +30,9 @@ def _shapes(hyperparameters: SlptHyperparameters) -> dict[str, tuple[int, ...]]:
     ids=lambda changes: ", ".join(changes) or "tiny",
 )
 def test_from_shapes_returns_what_the_network_was_built_from(changes: dict[str, int]) -> None:
-    built = dataclasses.replace(SlptHyperparameters.tiny(), crop_size_px=256, **changes)
+    fields = dataclasses.asdict(SlptHyperparameters.tiny())
+    fields["backbone"] = SlptHyperparameters.tiny().backbone
+    built = SlptHyperparameters(**{**fields, "crop_size_px": 256, **changes})
 
     found = SlptHyperparameters.from_shapes(_shapes(built), {"heads": built.head_count})
 
