@@ -27,21 +27,31 @@ __all__ = [
 
 _SEED = 0
 _BOOTSTRAP = 2000
+_RUNS_OF_TURN = 3
 
 
 def take_turns(
-    candidates: Mapping[str, Callable[[], object]], *, rounds: int, warm_up: int = 3
+    candidates: Mapping[str, Callable[[], object]], *, rounds: int, warm_up: int = 1
 ) -> dict[str, NDArray[np.float64]]:
-    """Return times in milliseconds, one per round and candidate; a round runs each once."""
+    """Return times in milliseconds, one per round and candidate.
+
+    A turn is some runs in a row, of which the first is dropped and the median of the others counts:
+    the worker threads of the candidate before spin on for some milliseconds, and take a core from
+    it.
+    """
     times: dict[str, list[float]] = {name: [] for name in candidates}
     for number in range(warm_up + rounds):
         for name, candidate in candidates.items():
-            started = time.perf_counter()
-            candidate()
-            elapsed_ms = 1e3 * (time.perf_counter() - started)
+            elapsed_ms = [_run_ms(candidate) for _ in range(1 + _RUNS_OF_TURN)][1:]
             if number >= warm_up:
-                times[name].append(elapsed_ms)
+                times[name].append(float(np.median(elapsed_ms)))
     return {name: np.array(values) for name, values in times.items()}
+
+
+def _run_ms(candidate: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    candidate()
+    return 1e3 * (time.perf_counter() - started)
 
 
 def ratio_interval(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
@@ -108,8 +109,7 @@ def _run_application(
 
 def _prepare_process() -> None:
     """Set signals and streams as those of a command; a library must not do that."""
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
-    logging.addLevelName(logging.WARNING, "warning")
+    logging.basicConfig(format="warning: %(message)s", level=logging.WARNING)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _terminate)
         if hasattr(signal, "SIGPIPE"):  # `facealign inspect FILE | head -1` ends in silence
@@ -146,6 +146,8 @@ def _message_and_code(error: Exception) -> tuple[str, int]:
         advice = 'install it with `pip install "facealign[compile]"`'
         text = f"this command needs `{error.name}`, which is not installed; {advice}"
         return text, BackendError.exit_code
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"cannot write: {error.strerror}; make room on that disk", OutputError.exit_code
     if os.environ.get(_TRACEBACK):
         traceback.print_exception(error)
     return (

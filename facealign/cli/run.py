@@ -30,7 +30,7 @@ class SomeImagesFailedError(InputError):
     """Some images of a folder cannot be used; the others are done."""
 
     def __init__(self, failures: Mapping[str, str], results: Sequence[_Result]) -> None:
-        reasons = "; ".join(f"`{Path(path).name}`: {error}" for path, error in failures.items())
+        reasons = "; ".join(f"({i}) {error}" for i, error in enumerate(failures.values(), 1))
         count = len(failures) + len(results)
         super().__init__(f"{len(failures)} of {count} images could not be used: {reasons}")
         failed = [{"image": path, "error": error} for path, error in failures.items()]
@@ -65,7 +65,7 @@ def run(
     path of the former. NAME is the image's name without its ending, or with it where two would be
     alike. An image of a folder that cannot be used does not stop the others; all such are named at
     the end, and the exit code is 2.
-    """  # noqa: DOC501  # it is what `--help` shows
+    """  # it is what `--help` shows
     boxes = [_box_from_text(text) for text in box]
     paths = image_paths(source)
     results: list[_Result] = []
@@ -93,7 +93,10 @@ def run(
 def _run_image(session: Session, path: Path, boxes: Sequence[_Box], stem: Path) -> _Result:
     frame = read_image(path)
     height, width = frame.shape[:2]
-    landmarks = session.run(frame, list(boxes) or [(0.0, 0.0, float(width), float(height))])
+    try:
+        landmarks = session.run(frame, list(boxes) or [(0.0, 0.0, float(width), float(height))])
+    except InputError as error:
+        raise InputError(f"image `{path}`: {error}") from error
     result: _Result = {
         "image": str(path),
         "scheme": landmarks.scheme,

@@ -35,7 +35,7 @@ def verify(
     """Check every byte and the golden landmarks of a bundle.
 
     With a checkpoint, every graph is also compared with it, as `facealign export` does.
-    """
+    """  # it is what `--help` shows
     if asset and checkpoint is None:
         raise UsageError("`--asset` belongs to a checkpoint; pass `--checkpoint FILE` too")
     progress = ConsoleProgress(stages=_WITH_CHECKPOINT if checkpoint else _SELF_TEST)

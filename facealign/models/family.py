@@ -97,6 +97,7 @@ class Family:
             `KeyError` for a missing key and `StateDictError` for a setting that cannot be.
         describe: From hyper-parameters to one short line, such as ``SLPT-6, 98 landmarks``.
         tiny: Smallest hyper-parameters that keep every part.
+        tiny_assets: From those to made-up side files, as `AssetSpec.read` gives them; for tests.
         build_network: From hyper-parameters and assets to the reference module, untrained.
         reference: From that module and ``(B, H, W, 3)`` uint8 crops to every named point, the
             authors' way.
@@ -114,6 +115,7 @@ class Family:
     read_hyperparameters: Callable[[Shapes, Mapping[str, int]], Any]
     describe: Callable[[Any], str]
     tiny: Callable[[], Any]
+    tiny_assets: Callable[[Any], Mapping[str, NDArray[np.float32]]]
     build_network: Callable[[Any, Mapping[str, NDArray[np.float32]]], nn.Module]
     reference: Callable[[Any, Tensor], dict[str, Tensor]]
     build_exportable: Callable[[Any], Exportable]

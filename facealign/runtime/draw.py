@@ -19,6 +19,8 @@ _LINE_OF_BOX = 1 / 250
 _DOT_OF_BOX = 1 / 170
 _MIN_DOT_PX = 0.8
 _RIM_OF_DOT = 1.6
+# Below this the dots of 98 landmarks run together and hide the face, so lines stand for them.
+_MIN_DOTTED_BOX_PX = 90
 _SHIFT = 4  # OpenCV draws at 1/16 px ...
 _ONE_PX = 2**_SHIFT
 _MAX_DRAWN_PX = 2.0**24  # ... in 32 bits; what is cut off is far outside any frame
@@ -27,7 +29,8 @@ _MAX_DRAWN_PX = 2.0**24  # ... in 32 bits; what is cut off is far outside any fr
 def draw_landmarks(frame: NDArray[np.uint8], landmarks: Landmarks) -> NDArray[np.uint8]:
     """Return a copy of `frame` with each face's box, contours and landmarks.
 
-    Lines and dots grow with the face, so they look alike at every resolution.
+    Lines and dots grow with the face, so they look alike at every resolution; on a face too small
+    for dots, only the landmarks that are on no line get one.
 
     Args:
         frame: ``(H, W, 3)`` uint8 BGR.
@@ -54,9 +57,13 @@ def _draw_face(
     contours = [points[list(contour)] for contour in scheme.contours]
     cv2.polylines(canvas, [corners], False, _BOX_BGR, thickness, cv2.LINE_AA, _SHIFT)  # noqa: FBT003 - OpenCV's names differ between versions
     cv2.polylines(canvas, contours, False, _LINE_BGR, thickness, cv2.LINE_AA, _SHIFT)  # noqa: FBT003 - as above
-    for scale, colour in ((_RIM_OF_DOT, _RIM_BGR), (1.0, _DOT_BGR)):
+    lined = {index for contour in scheme.contours for index in contour}
+    is_dotted = size >= _MIN_DOTTED_BOX_PX
+    dotted = [xy for i, xy in enumerate(points.tolist()) if is_dotted or i not in lined]
+    rims = ((_RIM_OF_DOT, _RIM_BGR),) if is_dotted else ()
+    for scale, colour in (*rims, (1.0, _DOT_BGR)):
         fixed_radius = round(radius * scale * _ONE_PX)
-        for x, y in points.tolist():
+        for x, y in dotted:
             cv2.circle(canvas, (x, y), fixed_radius, colour, cv2.FILLED, cv2.LINE_AA, _SHIFT)
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-import onnxruntime as ort  # type: ignore[import-untyped]  # it ships no types
+import onnxruntime as ort
 import pytest
 
 from facealign.bundle import Golden

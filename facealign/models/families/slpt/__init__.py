@@ -27,6 +27,13 @@ def _build_network(
     return Slpt(hyperparameters, torch.from_numpy(assets[_MEAN_SHAPE].copy()))
 
 
+def _tiny_assets(hyperparameters: SlptHyperparameters) -> dict[str, NDArray[np.float32]]:
+    """Return landmarks all over the crop; those near its border make the boxes clamp."""
+    rng = np.random.default_rng(0)
+    shape = rng.uniform(0.02, 0.98, (hyperparameters.landmark_count, 2))
+    return {_MEAN_SHAPE: shape.astype(np.float32)}
+
+
 def _reference(network: Slpt, crops: Tensor) -> dict[str, Tensor]:
     points: dict[str, Tensor] = network(normalised_image(crops))
     points["landmarks"] = points[f"stage{network.hyperparameters.stage_count}.landmarks"]
@@ -64,6 +71,7 @@ FAMILY = Family(
     read_hyperparameters=SlptHyperparameters.from_shapes,
     describe=describe,
     tiny=SlptHyperparameters.tiny,
+    tiny_assets=_tiny_assets,
     build_network=_build_network,
     reference=_reference,
     build_exportable=ExportableSlpt,
