@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
@@ -24,6 +25,9 @@ from facealign.bundle import (
 )
 from facealign.geometry import crops_from_frame, placement_from_boxes
 from facealign.spec import WFLW98, CropSpec, SquareRule, contract_input, contract_landmarks
+
+# Two workers share two cores: with a thread per core each, they would spin on each other's.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 SIZE_PX = 16
 N = WFLW98.landmark_count

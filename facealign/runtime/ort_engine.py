@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -107,12 +108,10 @@ def _open_session(graph: bytes, *, threads: int | None) -> ort.InferenceSession:
     Raises:
         BackendError: If the graph is refused, or ORT fell back to other providers.
     """
-    options = ort.SessionOptions()
-    options.log_severity_level = _SILENT
-    if threads is not None:
-        options.intra_op_num_threads = threads
     try:
-        session = ort.InferenceSession(graph, options, providers=_PROVIDERS)
+        session = ort.InferenceSession(
+            graph, _session_options(threads=threads), providers=_PROVIDERS
+        )
     except _ORT_ERRORS as error:
         raise BackendError(
             f"onnxruntime {ort.__version__} cannot open the graph: {_one_line(error)}"
@@ -121,6 +120,23 @@ def _open_session(graph: bytes, *, threads: int | None) -> ort.InferenceSession:
         raise BackendError(f"asked for {_PROVIDERS}, onnxruntime gave {session.get_providers()}")
     session.disable_fallback()
     return session
+
+
+def _session_options(*, threads: int | None) -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.log_severity_level = _SILENT
+    options.intra_op_num_threads = threads or _threads_of_environment()
+    return options
+
+
+def _threads_of_environment() -> int:
+    """Return what ``OMP_NUM_THREADS`` says, or 0 for one per core.
+
+    ONNX Runtime ignores that variable and counts the cores of the host, in a container too; its
+    threads then spin on each other's cores. PyTorch obeys it, so one variable sets both.
+    """
+    text = os.environ.get("OMP_NUM_THREADS", "")
+    return int(text) if text.isdecimal() else 0
 
 
 def _run_session(

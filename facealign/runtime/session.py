@@ -38,7 +38,7 @@ def open_session(
         bundle: Folder of a bundle, or one that is read already.
         engine: Name of an engine, or an open one; the session closes it either way.
         precision: Which graph; ignored when `engine` is an open one.
-        threads: Threads of one run; the engine's own choice if None.
+        threads: Threads of one run; if None, what `OMP_NUM_THREADS` says, or one per core.
         self_test: Whether to run the golden crops first. It costs one run of some crops.
 
     Raises `UsageError` if there is no such bundle, engine or precision; `IntegrityError` if the

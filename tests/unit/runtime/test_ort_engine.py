@@ -6,6 +6,7 @@ import pytest
 
 from facealign.bundle import Golden
 from facealign.errors import BackendError, GraphContractError, UsageError
+from facealign.runtime import ort_engine
 from facealign.runtime.ort_engine import OrtEngine, run_graph
 
 SAME = 1e-6  # of the crop; measured 1.2e-7 between float32 here and float64 in the fixture
@@ -86,3 +87,28 @@ def test_ort_engine_says_that_it_is_closed(tiny_graph: bytes, tiny_golden: Golde
 
     with pytest.raises(UsageError, match="the engine is closed; open a new one"):
         engine.run(tiny_golden.crops)
+
+
+@pytest.mark.parametrize(
+    ("text", "threads"),
+    [("3", 3), ("", 0), ("4,2", 0), ("all", 0)],
+    ids=["a number", "unset", "nested levels", "a word"],
+)
+def test_ort_engine_takes_its_threads_from_the_environment(
+    text: str, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", text)
+
+    options = ort_engine._session_options(threads=None)
+
+    assert options.intra_op_num_threads == threads
+
+
+def test_ort_engine_prefers_the_threads_that_were_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+
+    options = ort_engine._session_options(threads=2)
+
+    assert options.intra_op_num_threads == 2
