@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 import make_checkpoint
 import recipe
 from measuring import (
+    operator_profile,
     ort_runner,
     peak_gflops,
     provenance,
@@ -57,6 +58,9 @@ def main() -> None:
     times = take_turns(candidates, rounds=options.rounds)
     gmac = sum(macs_by_operator(ours).values()) / 1e9
     roof = peak_gflops(threads=options.threads)
+    profile = operator_profile(
+        bytes_from_graph(ours), recipe.image(0)[None], threads=options.threads
+    )
     result = {
         "question": __doc__.partition("\n")[0],
         "where": where,
@@ -70,6 +74,7 @@ def main() -> None:
             if name != OURS
         },
         "gmac": round(gmac, 3),
+        "operators_ms": profile,
         "roof_gflops": round(roof, 1),
         "share_of_roof": round(2e3 * gmac / float(np.median(times[OURS])) / roof, 3),
     }
