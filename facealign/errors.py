@@ -13,6 +13,7 @@
     |   +-- StateDictError             keys, shapes or values that do not fit the family
     |   +-- AssetError                 a side file that is missing or wrong
     +-- VerificationError          4   the graph is not what the module computes
+    |   +-- TraceError                   the module cannot be traced at all
     |   +-- ParityError                landmarks differ
     |   +-- GraphContractError         names, types, operators or shapes differ from the contract
     |   +-- SelfTestError              a bundle does not give its golden landmarks here
@@ -39,6 +40,7 @@ __all__ = [
     "SelfTestError",
     "ShapeError",
     "StateDictError",
+    "TraceError",
     "UnknownFamilyError",
     "UnsafeCheckpointError",
     "UsageError",
@@ -96,6 +98,10 @@ class VerificationError(FacealignError):
     """The graph is not what the module computes."""
 
     exit_code = 4
+
+
+class TraceError(VerificationError):
+    """The module cannot be traced with a dynamic batch."""
 
 
 class ParityError(VerificationError):

@@ -8,13 +8,13 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.text import Text
 
+from facealign.cli.stopping import check_stopped, stop_code
 from facealign.errors import OutputError
 from facealign.pipeline.progress import STAGES, Stage
 
@@ -22,10 +22,13 @@ __all__ = ["ConsoleProgress", "print_facts", "print_json", "print_result", "say"
 
 _MIN_TEXT_WIDTH = 30  # on a narrower terminal the columns go, not the words
 _GAP = "  "
-_BOLD_NORMAL = ("\x1b[1m", "\x1b[0m")  # as text: rich would write before an error can be told
-# No markup and no emoji: a path may hold [brackets] and :colons:. Soft wrap: pipes get whole lines.
-_stderr = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
-_stdout = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+_VERDICT_WIDTH = len("stopped")
+Style = Literal["bold", "dim", "red", "green", "yellow"]
+_CODES: dict[Style, int] = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33}
+# For what they know of the terminal, and for bars. Lines are written without them: rich reads
+# markup in paths, breaks lines in pipes, and prints one twice when Ctrl-C falls into its printing.
+_stderr = Console(stderr=True)
+_stdout = Console()
 
 
 class ConsoleProgress:
@@ -42,22 +45,26 @@ class ConsoleProgress:
         label = f"{number} {name:<{self._width}}"
         started = time.perf_counter()
         shown = _ConsoleStage()
-        verdict, style = "FAILED", "red"
+        verdict: str = "FAILED"
+        style: Style = "red"
         try:
             with _bar() as bar:
                 shown.attach(bar, label)
                 yield shown
+                check_stopped()
             verdict, style = "ok", "green"
-        except (KeyboardInterrupt, SystemExit):
-            verdict, style = "stopped", "yellow"
+        except BaseException as error:
+            if isinstance(error, (KeyboardInterrupt, SystemExit)) or stop_code() is not None:
+                verdict, style = "stopped", "yellow"
             raise
         finally:
             seconds = f"{time.perf_counter() - started:5.1f} s"
-            columns = Text.assemble(label, _GAP, seconds, _GAP, (f"{verdict:<7}", style), _GAP)
-            text = _wrapped(_printable(shown.text), _stderr, indent=columns.cell_len)
-            columns.append(text)
-            columns.rstrip()
-            _stderr.print(columns)
+            columns = f"{label}{_GAP}{seconds}{_GAP}"
+            indent = len(columns) + _VERDICT_WIDTH + len(_GAP)
+            text = _wrapped(_printable(shown.text), _stderr, indent=indent)
+            padding = " " * (_VERDICT_WIDTH - len(verdict)) + _GAP
+            verdict = _styled(verdict, style, _stderr)
+            _show(f"{columns}{verdict}{padding}{text}".rstrip())
 
 
 class _ConsoleStage:
@@ -74,6 +81,7 @@ class _ConsoleStage:
         self.text = text
 
     def advance(self, done: int, *, total: int) -> None:
+        check_stopped()
         if self._bar is not None:
             self._bar.update(self._task, total=total, advance=done)
 
@@ -89,9 +97,9 @@ def _bar() -> Progress:
     )
 
 
-def say(word: str, text: str, *, style: str) -> None:
+def say(word: str, text: str, *, style: Style) -> None:
     """Print ``word: text`` as one line on stderr, the word in a style where there are colours."""
-    _stderr.print(Text.assemble((f"{word}:", style), " ", _printable(text)))
+    _show(f"{_styled(f'{word}:', style, _stderr)} {_printable(text)}")
 
 
 def print_result(text: str) -> None:
@@ -99,7 +107,7 @@ def print_result(text: str) -> None:
 
     Raises:
         OutputError: If stdout cannot be written.
-    """  # `_emit` raises it
+    """
     _emit(f"{text}\n")
 
 
@@ -111,14 +119,13 @@ def print_json(result: Mapping[str, Any]) -> None:
 def print_facts(facts: Mapping[str, str | Sequence[str] | Mapping[str, str]]) -> None:
     """Print facts for people: a column of names, and beside it a text, several, or named texts."""
     width = max(map(len, facts), default=0)
-    bold, normal = ("", "") if _stdout.color_system is None or _stdout.no_color else _BOLD_NORMAL
     lines = []
     for name, value in facts.items():
         label = f"{name:<{width}}{_GAP}"
         for prefix, text in _rows(value):
             indent = len(label) + len(prefix)
             shown = _wrapped(_printable(text), _stdout, indent=indent)
-            lines.append(f"{bold}{label}{normal}{prefix}{shown}\n")
+            lines.append(f"{_styled(label, 'bold', _stdout)}{prefix}{shown}\n")
             label = " " * len(label)
     _emit("".join(lines))
 
@@ -149,6 +156,20 @@ def _emit(text: str) -> None:
         raise OutputError(
             f"cannot write the result to stdout: {error.strerror}; check where it is sent"
         ) from error
+
+
+def _show(line: str) -> None:
+    """Write a line to stderr; a compile does not fail because nobody can watch it."""
+    with suppress(OSError):
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+
+def _styled(text: str, style: Style, console: Console) -> str:
+    """Return `text` in that style where there are colours: no pipe, no ``NO_COLOR``."""
+    if console.color_system is None or console.no_color or not text.strip():
+        return text
+    return f"\x1b[{_CODES[style]}m{text}\x1b[0m"
 
 
 def _is_terminal(console: Console) -> bool:

@@ -65,7 +65,7 @@ def run(
     path of the former. NAME is the image's name without its ending, or with it where two would be
     alike. An image of a folder that cannot be used does not stop the others; all such are named at
     the end, and the exit code is 2.
-    """  # it is what `--help` shows
+    """
     boxes = [_box_from_text(text) for text in box]
     paths = image_paths(source)
     results: list[_Result] = []

@@ -35,7 +35,7 @@ def verify(
     """Check every byte and the golden landmarks of a bundle.
 
     With a checkpoint, every graph is also compared with it, as `facealign export` does.
-    """  # it is what `--help` shows
+    """
     if asset and checkpoint is None:
         raise UsageError("`--asset` belongs to a checkpoint; pass `--checkpoint FILE` too")
     progress = ConsoleProgress(stages=_WITH_CHECKPOINT if checkpoint else _SELF_TEST)
@@ -59,6 +59,7 @@ def _compare(
     bundle: Bundle, path: Path, assets: tuple[str, ...], progress: ConsoleProgress
 ) -> dict[str, Any]:
     from facealign.pipeline.compile import load_model
+    from facealign.pipeline.contents import check_same_network
     from facealign.pipeline.verify import verify_graph
 
     manifest = bundle.manifest
@@ -69,6 +70,7 @@ def _compare(
         settings={name: int(value) for name, value in manifest.options.items()},
         progress=progress,
     )
+    check_same_network(model, manifest)
     parity = {}
     with progress.stage("verify") as stage:
         for precision, entry in manifest.graphs.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -39,8 +40,11 @@ class Divergence:
 
     def __str__(self) -> str:
         found = ", ".join(f"{count} {name}" for name, count in self.operators.items())
+        size = f"{self.relative:.2g} of its range"
+        if math.isinf(self.relative):
+            size = "not finite, or of another shape"
         return (
-            f"first difference at `{self.point}` ({self.relative:.2g} of its range); "
+            f"first difference at `{self.point}` ({size}); "
             f"`{self.after}` still agrees; between them: {found}"
         )
 

@@ -11,6 +11,7 @@ from typing import Any
 import onnx_ir as ir
 import torch
 
+from facealign.errors import TraceError
 from facealign.export.graph import OPSET
 from facealign.spec import BATCH
 
@@ -29,21 +30,31 @@ def trace(
         size_px: Side of the crop.
         output_names: One name per tensor returned.
         opset: ONNX operator set.
+
+    Raises:
+        TraceError: If torch cannot trace the module, or not with a dynamic batch.
     """
-    # Two different examples: with a batch of one, torch.export takes the batch for a constant.
+    # Two crops: with a batch of one, torch.export takes the batch for a constant.
     example = torch.zeros((2, size_px, size_px, 3), dtype=torch.uint8)
     batch = torch.export.Dim(BATCH, min=1, max=_MAX_TRACED_BATCH)
-    with _quiet_exporter(), torch.no_grad():
-        program: Any = torch.onnx.export(
-            module.eval(),
-            (example,),
-            dynamo=True,
-            dynamic_shapes=({0: batch},),
-            input_names=["image"],
-            output_names=list(output_names),
-            opset_version=opset,
-            verbose=False,
-        )
+    try:
+        with _quiet_exporter(), torch.no_grad():
+            program: Any = torch.onnx.export(
+                module.eval(),
+                (example,),
+                dynamo=True,
+                dynamic_shapes=({0: batch},),
+                input_names=["image"],
+                output_names=list(output_names),
+                opset_version=opset,
+                verbose=False,
+            )
+    except (torch.onnx.OnnxExporterError, RuntimeError, ValueError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise TraceError(
+            f"torch {torch.__version__} cannot trace `{type(module).__name__}`: {reason}; "
+            "report it with the checkpoint's family"
+        ) from error
     model: ir.Model = program.model
     return model
 

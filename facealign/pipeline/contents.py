@@ -23,6 +23,7 @@ from facealign.bundle import (
     files_from_golden,
     npy_from_array,
 )
+from facealign.errors import ParityError
 from facealign.export.crops import face_boxes, face_frame, parity_crops
 from facealign.export.graph import OPSET, parameter_count
 from facealign.export.parity import BATCH_SIZES, ParityReport
@@ -31,7 +32,13 @@ from facealign.models.checkpoint import Checkpoint
 from facealign.models.load import Model
 from facealign.spec import TensorSpec, contract_input, contract_landmarks
 
-__all__ = ["bundle_files", "bundle_manifest", "contract", "graph_metadata"]
+__all__ = [
+    "bundle_files",
+    "bundle_manifest",
+    "check_same_network",
+    "contract",
+    "graph_metadata",
+]
 
 _PRECISION = "fp32"
 _GRAPH_FILE = f"model.{_PRECISION}.onnx"
@@ -74,6 +81,23 @@ def graph_metadata(model: Model, checkpoint: Checkpoint) -> dict[str, str]:
         "checkpoint_sha256": checkpoint.sha256,
         "probes": " ".join(_probes(model)),
     }
+
+
+def check_same_network(model: Model, manifest: Manifest) -> None:
+    """Check that a model has the sizes of the network that a bundle was made from.
+
+    Raises:
+        ParityError: If it has not, naming the first that differs; a graph of other sizes can only
+            give other landmarks, and finding that out would take a minute.
+    """
+    own = dict(_plain(asdict(model.hyperparameters)))
+    for name, value in manifest.hyperparameters.items():
+        if own.get(name) != value:
+            raise ParityError(
+                f"the checkpoint is another network than the bundle's: its {name} is "
+                f"{own.get(name)}, the bundle's is {value}; pass the checkpoint "
+                f"`{manifest.checkpoint.name}`"
+            )
 
 
 def bundle_files(model: Model, graph: bytes) -> dict[str, bytes]:

@@ -49,7 +49,7 @@ def verify_graph(model: Model, graph: bytes, stage: Stage) -> ParityReport:
         raise ParityError(f"{error}; {_where_it_begins(model, graph, report)}") from None
     stage.say(
         f"{report.crop_count} crops in batches of {', '.join(map(str, BATCH_SIZES))}: "
-        f"max {report.max_px:.2g} px, p99 {report.p99_px:.2g} px (bar {report.bar_px} px)"
+        f"max {report.max_px:.4f} px, p99 {report.p99_px:.4f} px (bar {report.bar_px:g} px)"
     )
     return report
 

@@ -16,11 +16,12 @@ import torch
 from numpy.typing import NDArray
 
 from facealign.cli.app import main
+from facealign.cli.stopping import catch_signals
 from facealign.models.families.slpt import FAMILY
 from facealign.models.families.slpt.hyperparameters import SlptHyperparameters
 
 RunCli = Callable[..., tuple[int, str, str]]
-COMMAND = (sys.executable, "-c", "from facealign.cli.app import main; main()")
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)
 
 
 @pytest.fixture
@@ -28,16 +29,23 @@ def run_cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     """Return what runs ``facealign ARGUMENTS`` in this process: exit code, stdout, stderr."""
 
     def run(*arguments: str | Path) -> tuple[int, str, str]:
-        kept = [(each, signal.getsignal(each)) for each in (signal.SIGTERM, signal.SIGPIPE)]
+        kept = [(each, signal.getsignal(each)) for each in _SIGNALS]
         monkeypatch.setattr(sys, "argv", ["facealign", *map(str, arguments)])
         with pytest.raises(SystemExit) as stopped:
             main()
+        catch_signals()  # forgets a signal that came
         for each, handler in kept:
             signal.signal(each, handler)
         captured = capsys.readouterr()
         return int(stopped.value.code or 0), captured.out, captured.err
 
     return run
+
+
+@pytest.fixture(scope="session")
+def command() -> tuple[str, ...]:
+    """Return what runs ``facealign`` in a process of its own, before its arguments."""
+    return (sys.executable, "-c", "from facealign.cli.app import main; main()")
 
 
 @pytest.fixture(scope="session")
@@ -64,13 +72,13 @@ def tiny_checkpoint(
 
 @pytest.fixture(scope="session")
 def exported(
-    tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
+    command: tuple[str, ...], tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """Return the folder in which ``tiny.pt`` was exported with default names, and the process."""
     folder = tmp_path_factory.mktemp("exported")
     arguments = (tiny_checkpoint / "tiny.pt", f"--asset=mean-shape={tiny_checkpoint}/mean.npy")
     process = subprocess.run(
-        [*COMMAND, "export", *arguments, "--set=heads=4", "--json"],
+        [*command, "export", *arguments, "--set=heads=4", "--json"],
         cwd=folder,
         capture_output=True,
         text=True,

@@ -17,7 +17,11 @@ RunCli = Callable[..., tuple[int, str, str]]
 TINY = "export tiny.pt --asset mean-shape=mean.npy --set heads=4"
 # Arguments, exit code, and what the error line must say; in the folder `workspace`.
 BAD_INPUTS = {
-    "command_misspelt": ("exprot tiny.pt", 2, r"no such command 'exprot'; did you mean 'export'\?"),
+    "command_misspelt": (
+        "exportt tiny.pt",
+        2,
+        r"no such command 'exportt'; did you mean 'export'\?",
+    ),
     "command_unknown": ("frobnicate", 2, "no such command 'frobnicate'; see `facealign --help`"),
     "option_misspelt": ("export tiny.pt --asest a=b", 2, "--asest .*--asset"),
     "option_unknown": ("run good.bundle face.png --zzz", 2, "--zzz; see `facealign run --help`"),

@@ -9,17 +9,16 @@ from pathlib import Path
 import pytest
 
 from facealign.cli.console import ConsoleProgress, print_facts, print_json
-from tests.unit.cli.conftest import COMMAND
 
 LONG = "word " * 60
 
 
 def run_in_terminal(*arguments: str | Path, columns: int, **environment: str) -> str:
-    """Return what a terminal of that width shows of a command."""
+    """Return what a terminal of that width shows of a command line."""
     ours, theirs = pty.openpty()
     kept = {"PATH": os.environ["PATH"], "TERM": "xterm-256color", "COLUMNS": str(columns)}
     process = subprocess.Popen(
-        [*COMMAND, *arguments], stdout=theirs, stderr=theirs, env={**kept, **environment}
+        [*arguments], stdout=theirs, stderr=theirs, env={**kept, **environment}
     )
     os.close(theirs)
     shown = b"".join(iter(lambda: _read(ours), b""))
@@ -85,9 +84,11 @@ def test_json_is_ascii_so_that_every_stdout_takes_it(capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out == '{\n  "image": "\\u00fc\\udcff"\n}\n'
 
 
-def test_forced_colour_brings_no_bars_and_no_wrapping_to_a_pipe(tiny_bundle: Path) -> None:
+def test_forced_colour_brings_no_bars_and_no_wrapping_to_a_pipe(
+    command: tuple[str, ...], tiny_bundle: Path
+) -> None:
     done = subprocess.run(
-        [*COMMAND, "verify", tiny_bundle],
+        [*command, "verify", tiny_bundle],
         env={**os.environ, "FORCE_COLOR": "1", "COLUMNS": "40"},
         capture_output=True,
         text=True,
@@ -99,8 +100,10 @@ def test_forced_colour_brings_no_bars_and_no_wrapping_to_a_pipe(tiny_bundle: Pat
     assert "━" not in done.stderr
 
 
-def test_terminal_shows_long_facts_under_each_other(tiny_bundle: Path) -> None:
-    shown = run_in_terminal("inspect", tiny_bundle, columns=72)
+def test_terminal_shows_long_facts_under_each_other(
+    command: tuple[str, ...], tiny_bundle: Path
+) -> None:
+    shown = run_in_terminal(*command, "inspect", tiny_bundle, columns=72)
 
     plain = re.sub(r"\x1b\[\d*m", "", shown).splitlines()
     assert "\x1b[1mkind" in shown
@@ -108,14 +111,16 @@ def test_terminal_shows_long_facts_under_each_other(tiny_bundle: Path) -> None:
     assert max(len(line) for line in plain if str(tiny_bundle) not in line) <= 100
 
 
-def test_terminal_without_colour_when_no_color_is_set(tiny_bundle: Path) -> None:
-    shown = run_in_terminal("inspect", tiny_bundle, columns=80, NO_COLOR="1")
+def test_terminal_without_colour_when_no_color_is_set(
+    command: tuple[str, ...], tiny_bundle: Path
+) -> None:
+    shown = run_in_terminal(*command, "inspect", tiny_bundle, columns=80, NO_COLOR="1")
 
     assert "\x1b[" not in shown
 
 
-def test_dumb_terminal_gets_no_bars(tiny_bundle: Path) -> None:
-    shown = run_in_terminal("verify", tiny_bundle, columns=80, TERM="dumb")
+def test_dumb_terminal_gets_no_bars(command: tuple[str, ...], tiny_bundle: Path) -> None:
+    shown = run_in_terminal(*command, "verify", tiny_bundle, columns=80, TERM="dumb")
 
     assert "\x1b[" not in shown
     assert "━" not in shown

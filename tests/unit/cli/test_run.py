@@ -73,7 +73,8 @@ def test_run_finishes_the_good_images_of_a_folder_and_names_all_bad_ones(
     assert code == 2
     assert stdout == "out/a.landmarks.json\n"
     assert re.fullmatch(
-        r"error: 2 of 3 images could not be used: \(1\) `mixed/b\.png` .*; \(2\) `mixed/c\.png` .*\n",
+        r"error: 2 of 3 images could not be used: "
+        r"\(1\) `mixed/b\.png` .*; \(2\) `mixed/c\.png` .*\n",
         stderr,
     )
     assert sorted(path.name for path in (workspace / "out").iterdir()) == [
