@@ -1,0 +1,136 @@
+"""Compiling: stages in order, a bundle at the end, and nothing at all when a check fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import onnx_ir as ir
+import pytest
+import torch
+from make_checkpoint import recipe_state_dict
+
+from facealign.bundle import Manifest, read_bundle
+from facealign.errors import OutputError, ParityError
+from facealign.export.passes.simplify import simplify
+from facealign.models.families.slpt import FAMILY
+from facealign.pipeline import compile as compiling
+from facealign.pipeline.compile import CompileRequest, compile_checkpoint, load_model
+from facealign.pipeline.contents import check_same_network
+from facealign.pipeline.progress import STAGES, Stage
+
+SETTINGS = {"heads": 4}
+
+
+class Recorder:
+    """Notes what the pipeline says, and how far its bars go."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}
+        self.done: dict[str, int] = {}
+        self.totals: set[int] = set()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Stage]:
+        recorder = self
+
+        class Running:
+            def say(self, text: str) -> None:
+                recorder.texts[name] = text
+
+            def advance(self, done: int, *, total: int) -> None:
+                recorder.done[name] = recorder.done.get(name, 0) + done
+                recorder.totals.add(total)
+
+        yield Running()
+
+
+@pytest.fixture(scope="module")
+def request_(tmp_path_factory: pytest.TempPathFactory) -> CompileRequest:
+    """Return the request for a tiny SLPT of recipe weights, in a folder of its own."""
+    folder = tmp_path_factory.mktemp("tiny")
+    hyperparameters = FAMILY.tiny()
+    assets = FAMILY.tiny_assets(hyperparameters)
+    network = FAMILY.build_network(hyperparameters, assets)
+    torch.save(recipe_state_dict(network), folder / "tiny.pt")
+    np.save(folder / "mean.npy", assets["mean-shape"])
+    return CompileRequest(
+        checkpoint=folder / "tiny.pt",
+        folder=folder / "tiny.bundle",
+        assets=(f"mean-shape={folder / 'mean.npy'}",),
+        settings=SETTINGS,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_compile_checkpoint_passes_its_stages_and_writes_a_bundle(request_: CompileRequest) -> None:
+    recorder = Recorder()
+
+    compiled = compile_checkpoint(request_, recorder)
+
+    assert tuple(recorder.texts) == STAGES
+    assert recorder.totals == {recorder.done["verify"]}
+    manifest = read_bundle(compiled.folder).manifest
+    assert manifest.options == {"heads": "4"}
+    assert manifest.hyperparameters["backbone.stages.2.channels"] == (4, 6, 8, 10)
+    assert manifest.graphs["fp32"].parity.max_px == compiled.parity.max_px
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_compile_checkpoint_writes_nothing_when_parity_fails(
+    request_: CompileRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def simplify_and_spoil(model: ir.Model, *, outputs: tuple[str, ...]) -> ir.Model:
+        graph = simplify(model, outputs=outputs)
+        sampler = [node for node in graph.graph if node.op_type == "GridSample"][1]
+        sampler.attributes["align_corners"] = ir.AttrInt64("align_corners", 1)
+        return graph
+
+    monkeypatch.setattr(compiling, "simplify", simplify_and_spoil)
+    request = CompileRequest(
+        checkpoint=request_.checkpoint,
+        folder=tmp_path / "spoilt.bundle",
+        assets=request_.assets,
+        settings=SETTINGS,
+    )
+
+    with pytest.raises(
+        ParityError, match=r"px at landmark .*; first difference at `stage2\.tokens`"
+    ):
+        compile_checkpoint(request)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_compile_checkpoint_looks_at_the_target_before_it_works(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("do not delete me")
+    request = CompileRequest(checkpoint=tmp_path / "not read.pt", folder=tmp_path)
+
+    with pytest.raises(OutputError, match="is not empty and not a bundle, so it is left alone"):
+        compile_checkpoint(request)
+
+
+def test_check_same_network_names_the_size_that_differs(
+    request_: CompileRequest, tiny_manifest: Manifest
+) -> None:
+    _, model = load_model(request_.checkpoint, assets=request_.assets, settings={"heads": 2})
+    manifest = msgspec.structs.replace(tiny_manifest, hyperparameters={"head_count": 4})
+
+    with pytest.raises(ParityError, match="its head_count is 2, the bundle's is 4; pass the"):
+        check_same_network(model, manifest)
+
+
+def test_check_same_network_accepts_the_same_sizes(
+    request_: CompileRequest, tiny_manifest: Manifest
+) -> None:
+    _, model = load_model(request_.checkpoint, assets=request_.assets, settings=SETTINGS)
+    manifest = msgspec.structs.replace(
+        tiny_manifest, hyperparameters={"head_count": 4, "backbone.stages.0.channels": (4, 6)}
+    )
+
+    check_same_network(model, manifest)
