@@ -1,0 +1,61 @@
+"""Multiply-accumulates are counted as papers count them."""
+
+from __future__ import annotations
+
+import onnx.parser
+import onnx_ir as ir
+import pytest
+
+from facealign.export.cost import macs_by_operator
+
+GRAPHS = {
+    "Conv": """
+        <ir_version: 9, opset_import: ["" : 19]>
+        agraph (float[B, 4, 10, 10] x, float[6, 2, 3, 3] w) => (float[B, 6, 5, 5] y) {
+            y = Conv <group = 2, strides = [2, 2], pads = [1, 1, 1, 1]> (x, w)
+        }""",
+    "ConvTranspose": """
+        <ir_version: 9, opset_import: ["" : 19]>
+        agraph (float[B, 4, 5, 5] x, float[4, 3, 2, 2] w) => (float[B, 3, 10, 10] y) {
+            y = ConvTranspose <strides = [2, 2]> (x, w)
+        }""",
+    "Gemm": """
+        <ir_version: 9, opset_import: ["" : 19]>
+        agraph (float[B, 7] x, float[5, 7] w) => (float[B, 5] y) {
+            y = Gemm <transB = 1> (x, w)
+        }""",
+    "MatMul": """
+        <ir_version: 9, opset_import: ["" : 19]>
+        agraph (float[B, 8, 3, 7] x, float[7, 5] w) => (float[B, 8, 3, 5] y) {
+            y = MatMul (x, w)
+        }""",
+}
+
+
+@pytest.mark.parametrize(
+    ("operator", "macs"),
+    [
+        ("Conv", 6 * 5 * 5 * 2 * 3 * 3),
+        ("ConvTranspose", 4 * 5 * 5 * 3 * 2 * 2),
+        ("Gemm", 7 * 5),
+        ("MatMul", 8 * 3 * 7 * 5),
+    ],
+)
+@pytest.mark.parametrize("batch", [1, 3], ids=["one crop", "three crops"])
+def test_macs_by_operator_counts_products_per_crop(operator: str, macs: int, batch: int) -> None:
+    model = ir.from_proto(onnx.parser.parse_model(GRAPHS[operator]))
+
+    found = macs_by_operator(model, batch=batch)
+
+    assert found == {operator: batch * macs}
+
+
+def test_macs_by_operator_leaves_out_what_papers_leave_out() -> None:
+    text = """
+        <ir_version: 9, opset_import: ["" : 19]>
+        agraph (float[B, 4] x) => (float[B, 4] y) { z = Relu(x)  y = Add(z, x) }"""
+    model = ir.from_proto(onnx.parser.parse_model(text))
+
+    found = macs_by_operator(model)
+
+    assert found == {}
