@@ -21,10 +21,10 @@ def macs_by_operator(model: ir.Model, *, batch: int = 1) -> dict[str, int]:
         batch: Crops in the run.
     """
     proto = ir.to_proto(model)
-    for value in proto.graph.input:
-        value.type.tensor_type.shape.dim[0].dim_value = batch
-    for value in proto.graph.output:
-        value.type.tensor_type.shape.dim[0].dim_value = batch
+    for value in (*proto.graph.input, *proto.graph.output):
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.dim_param:
+                dim.dim_value = batch
     proto.graph.ClearField("value_info")
     inferred = ir.from_proto(
         onnx.shape_inference.infer_shapes(proto, strict_mode=True, data_prop=True)

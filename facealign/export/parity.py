@@ -153,7 +153,8 @@ def _distance_px(
     a: NDArray[np.float32], b: NDArray[np.float32], size_px: int
 ) -> NDArray[np.float64]:
     """Return ``(B, N)`` distances; infinite for anything not finite, so that no NaN passes."""
-    distance = np.linalg.norm(a.astype(np.float64) - b.astype(np.float64), axis=-1) * size_px
+    with np.errstate(invalid="ignore"):  # infinite minus infinite is NaN, which the next line takes
+        distance = np.linalg.norm(a.astype(np.float64) - b.astype(np.float64), axis=-1) * size_px
     return np.where(np.isfinite(distance), distance, np.inf)
 
 
