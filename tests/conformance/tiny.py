@@ -1,4 +1,4 @@
-"""The tiny network of every family with recipe weights, and its graph; each is made once per run."""
+"""The tiny network of every family with recipe weights, and its graph; made once per run."""
 
 from __future__ import annotations
 

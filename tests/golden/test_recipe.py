@@ -91,7 +91,6 @@ def test_tensor_leaves_constants_alone() -> None:
         pytest.param("spiga_98", id="spiga"),
         pytest.param("sdfl_resnet34_scc", id="scc"),
         pytest.param("sdfl_efficientnet_b0_lgrl", id="sdfl-efficientnet"),
-        pytest.param("sdfl_resnet34_fc", id="sdfl-fully-connected"),
     ],
 )
 def test_tensor_is_reference_bit_for_bit(model: str) -> None:

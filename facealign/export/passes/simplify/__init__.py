@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import onnx_ir as ir
-from onnx_ir.passes import Sequential
+from onnx_ir.passes import PassError, Sequential
 from onnx_ir.passes import common as library
 
+from facealign.errors import GraphContractError
 from facealign.export.passes.simplify.constant_resize_scales import ConstantResizeScalesPass
 from facealign.export.passes.simplify.drop_outputs import DropOutputsPass
 from facealign.export.passes.simplify.onnxsim_pass import OnnxsimPass
@@ -19,6 +20,9 @@ def simplify(model: ir.Model, *, outputs: tuple[str, ...]) -> ir.Model:
     Args:
         model: A traced graph, its probes still among its outputs so that no pass fuses them away.
         outputs: Names of the outputs to keep.
+
+    Raises:
+        GraphContractError: If a pass finds that it cannot keep what the graph computes.
     """
     passes = Sequential(
         OnnxsimPass(),
@@ -31,4 +35,8 @@ def simplify(model: ir.Model, *, outputs: tuple[str, ...]) -> ir.Model:
         library.ClearMetadataAndDocStringPass(),
         library.TopologicalSortPass(),
     )
-    return passes(model).model
+    try:
+        return passes(model).model
+    except PassError as error:
+        # onnx-ir wraps what a pass raises, with the names of the passes before it.
+        raise GraphContractError(str(error.__cause__ or error)) from error

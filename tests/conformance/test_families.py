@@ -1,0 +1,163 @@
+"""What every family must do, on its tiny network; being in `families/` is enough to be held to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from facealign.bundle import write_bundle
+from facealign.export.crops import parity_crops
+from facealign.export.divergence import first_divergence
+from facealign.export.graph import expose_values, graph_from_bytes
+from facealign.export.lint import contract_problems
+from facealign.export.parity import ParityReport, check_parity, measure_parity
+from facealign.models.checkpoint import Checkpoint
+from facealign.models.detect import detect
+from facealign.models.family import Family
+from facealign.models.load import Model
+from facealign.pipeline.contents import bundle_files, bundle_manifest, contract
+from facealign.runtime.ort_engine import OrtEngine, run_graph
+from facealign.runtime.session import open_session
+from tests.conformance.tiny import tiny_checkpoint, traced_bytes
+
+SAME_PX = 1e-3  # max measured 1.2e-5 px: batches of 1 and 8, ONNX Runtime 1.31 on CPU
+LEAST_MOVE_PX = 0.1  # mean measured: slpt 0.75 px
+
+
+@pytest.fixture
+def checkpoint(family: Family) -> Checkpoint:
+    return tiny_checkpoint(family.name)
+
+
+@pytest.fixture
+def crops(model: Model) -> NDArray[np.uint8]:
+    return np.stack([crop.pixels for crop in parity_crops(model.crop.size_px)[:8]])
+
+
+@pytest.fixture
+def parity(model: Model, graph: bytes) -> ParityReport:
+    engine = OrtEngine(
+        graph, input_name="image", output_names=["landmarks"], max_batch=8, threads=1
+    )
+    return measure_parity(
+        model.landmarks,
+        lambda pixels: engine.run(pixels)["landmarks"],
+        parity_crops(model.crop.size_px),
+    )
+
+
+def landmarks_px(graph: bytes, model: Model, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return run_graph(graph, crops, ["landmarks"])["landmarks"] * model.crop.size_px
+
+
+def test_family_is_detected_from_its_own_keys(family: Family, checkpoint: Checkpoint) -> None:
+    detection = detect(checkpoint.shapes)
+
+    assert detection.family is family
+
+
+def test_family_reads_its_sizes_from_shapes(family: Family, checkpoint: Checkpoint) -> None:
+    sizes = detect(checkpoint.shapes).hyperparameters
+
+    rebuilt = family.build_network(sizes, family.tiny_assets(sizes)).state_dict()
+    assert {key: tuple(value.shape) for key, value in rebuilt.items()} == checkpoint.shapes
+
+
+def test_landmark_count_is_that_of_scheme(model: Model, crops: NDArray[np.uint8]) -> None:
+    assert model.landmarks(crops).shape == (8, model.scheme.landmark_count, 2)
+
+
+def test_reference_has_every_point_of_exportable(model: Model, crops: NDArray[np.uint8]) -> None:
+    assert set(model.output_names) <= set(model.points(crops))
+
+
+def test_tiny_network_tells_crops_apart(model: Model, crops: NDArray[np.uint8]) -> None:
+    moves = model.landmarks(crops).std(axis=0) * model.crop.size_px
+
+    assert moves.mean() >= LEAST_MOVE_PX
+
+
+def test_graph_holds_contract(model: Model, graph: bytes) -> None:
+    assert contract_problems(graph_from_bytes(graph), *contract(model)) == []
+
+
+def test_graph_keeps_every_probe_by_name(model: Model, graph: bytes) -> None:
+    names = {value.name for node in graph_from_bytes(graph).graph for value in node.outputs}
+
+    assert set(model.output_names) <= names
+
+
+def test_graph_names_its_family(family: Family, graph: bytes) -> None:
+    assert graph_from_bytes(graph).metadata_props["facealign.family"] == family.name
+
+
+def test_graph_agrees_with_module(parity: ParityReport) -> None:
+    check_parity(parity)
+
+
+def test_graph_agrees_with_module_at_every_probe(
+    model: Model, graph: bytes, crops: NDArray[np.uint8]
+) -> None:
+    found = run_graph(expose_values(graph, model.output_names), crops)
+
+    divergence = first_divergence(
+        graph, expected=model.points(crops), found=found, names=model.output_names
+    )
+
+    assert divergence is None
+
+
+def test_graph_takes_no_notice_of_neighbours_in_batch(
+    model: Model, graph: bytes, crops: NDArray[np.uint8]
+) -> None:
+    alone = np.concatenate([landmarks_px(graph, model, crop[None]) for crop in crops])
+
+    together = landmarks_px(graph, model, crops)
+
+    assert np.abs(alone - together).max() <= SAME_PX
+
+
+def test_graph_takes_no_notice_of_order_in_batch(
+    model: Model, graph: bytes, crops: NDArray[np.uint8]
+) -> None:
+    backward = landmarks_px(graph, model, crops[::-1].copy())
+
+    forward = landmarks_px(graph, model, crops)
+
+    assert np.abs(forward - backward[::-1]).max() <= SAME_PX
+
+
+def test_graph_repeats_itself(model: Model, graph: bytes, crops: NDArray[np.uint8]) -> None:
+    first = landmarks_px(graph, model, crops)
+
+    second = landmarks_px(graph, model, crops)
+
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.slow
+def test_compiling_twice_gives_same_bytes(
+    model: Model, checkpoint: Checkpoint, graph: bytes
+) -> None:
+    assert traced_bytes(model, checkpoint) == graph
+
+
+def test_bundle_gives_landmarks_of_module(
+    tmp_path: Path,
+    model: Model,
+    checkpoint: Checkpoint,
+    graph: bytes,
+    parity: ParityReport,
+) -> None:
+    manifest = bundle_manifest(model, checkpoint, graph_from_bytes(graph), parity, settings={})
+    folder = write_bundle(tmp_path / "tiny.facealign", manifest, bundle_files(model, graph))
+    crops = np.stack([crop.pixels for crop in parity_crops(model.crop.size_px)[8:19]])
+
+    with open_session(folder) as session:
+        landmarks = session.run_crops(crops)["landmarks"]
+
+    distance_px = np.abs(landmarks - model.landmarks(crops)).max() * model.crop.size_px
+    assert distance_px <= SAME_PX

@@ -1,0 +1,231 @@
+"""Parity of plain functions on small crops, where every distance is known beforehand."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from facealign.errors import ParityError
+from facealign.export.crops import NamedCrop
+from facealign.export.parity import (
+    BATCH_SIZES,
+    PARITY_BAR_PX,
+    LandmarkFunction,
+    ParityReport,
+    check_parity,
+    measure_parity,
+)
+
+Pixels = NDArray[np.uint8]
+Landmarks = NDArray[np.float32]
+
+SIZE_PX = 8
+N = 5
+CROPS = tuple(
+    NamedCrop(f"grey {grey}", np.full((SIZE_PX, SIZE_PX, 3), grey, np.uint8)) for grey in range(20)
+)
+ROUNDING_PX = 1e-5  # max measured 2e-7: float32 near 1, times 8 px
+
+
+def reference(pixels: Pixels) -> Landmarks:
+    """Return (B, 5, 2) landmarks that tell the grey level of the crop."""
+    grey = pixels[:, 0, 0, 0].astype(np.float32) / 255
+    return np.multiply.outer(grey, np.ones((N, 2), np.float32))
+
+
+def moved(landmarks: Landmarks, x_px: float, y_px: float) -> Landmarks:
+    step = np.array([x_px, y_px]) / SIZE_PX
+    return np.asarray(landmarks + step, np.float32)
+
+
+def moved_by(distance_px: float, *, grey: int, landmark: int = 2) -> LandmarkFunction:
+    """Return the reference with one landmark of one crop moved in y."""
+
+    def candidate(pixels: Pixels) -> Landmarks:
+        landmarks = reference(pixels)
+        landmarks[pixels[:, 0, 0, 0] == grey, landmark, 1] += distance_px / SIZE_PX
+        return landmarks
+
+    return candidate
+
+
+def in_batches_of(size: int, shift_px: float) -> LandmarkFunction:
+    """Return the reference, moved in batches of one size."""
+
+    def candidate(pixels: Pixels) -> Landmarks:
+        shift = {size: shift_px}.get(len(pixels), 0.0)
+        return moved(reference(pixels), shift, 0)
+
+    return candidate
+
+
+def test_measure_parity_is_zero_for_same_function() -> None:
+    report = measure_parity(reference, reference, CROPS)
+
+    assert (report.max_px, report.p99_px, report.batch_px) == (0, 0, 0)
+    assert report.passed
+
+
+def test_measure_parity_gives_distance_in_crop_pixels() -> None:
+    report = measure_parity(reference, moved_by(0.5, grey=11), CROPS)
+
+    assert report.max_px == pytest.approx(0.5, abs=ROUNDING_PX)
+    assert not report.passed
+
+
+def test_measure_parity_names_worst_crop_and_landmark() -> None:
+    report = measure_parity(reference, moved_by(0.5, grey=11, landmark=3), CROPS)
+
+    assert (report.worst_crop, report.worst_landmark) == ("grey 11", 3)
+
+
+def test_measure_parity_gives_euclidean_distance() -> None:
+    def candidate(pixels: Pixels) -> Landmarks:
+        return moved(reference(pixels), 0.3, 0.4)
+
+    report = measure_parity(reference, candidate, CROPS)
+
+    assert report.max_px == pytest.approx(0.5, abs=ROUNDING_PX)
+
+
+@pytest.mark.parametrize(
+    ("moved", "expected_px"),
+    [
+        pytest.param(1, 0.5, id="one-of-a-hundred-landmarks"),
+        pytest.param(0, 0.0, id="none"),
+    ],
+)
+def test_measure_parity_gives_99th_percentile_of_all_landmarks(
+    moved: int, expected_px: float
+) -> None:
+    report = measure_parity(reference, moved_by(0.5 * moved, grey=4), CROPS[:20])
+
+    # 20 crops of 5 landmarks: one hundred, and "higher" takes the upper neighbour.
+    assert report.p99_px == pytest.approx(expected_px, abs=ROUNDING_PX)
+
+
+@pytest.mark.parametrize("size", BATCH_SIZES)
+def test_measure_parity_sees_fault_of_one_batch_size(size: int) -> None:
+    report = measure_parity(reference, in_batches_of(size, 0.5), CROPS)
+
+    assert report.max_px == pytest.approx(0.5, abs=ROUNDING_PX)
+    assert report.worst_batch == size
+
+
+def test_measure_parity_sees_dependence_on_neighbours_below_the_bar() -> None:
+    def candidate(pixels: Pixels) -> Landmarks:
+        sign = float(np.sign(len(pixels) - 4))
+        return moved(reference(pixels), 0.9 * PARITY_BAR_PX * sign, 0)
+
+    report = measure_parity(reference, candidate, CROPS)
+
+    assert report.max_px <= PARITY_BAR_PX
+    assert report.batch_px == pytest.approx(1.8 * PARITY_BAR_PX, abs=ROUNDING_PX)
+    with pytest.raises(ParityError, match=r"landmarks move by 0\.018 px with the other crops of"):
+        check_parity(report)
+
+
+def test_measure_parity_sees_first_crop_repeated() -> None:
+    def candidate(pixels: Pixels) -> Landmarks:
+        return np.repeat(reference(pixels)[:1], len(pixels), axis=0)
+
+    report = measure_parity(reference, candidate, CROPS)
+
+    assert not report.passed
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("is_broken", ["reference", "candidate", "both"])
+def test_measure_parity_never_passes_what_is_no_number(value: float, is_broken: str) -> None:
+    def broken(pixels: Pixels) -> Landmarks:
+        landmarks = reference(pixels)
+        landmarks[pixels[:, 0, 0, 0] == 13, 1, 0] = value
+        return landmarks
+
+    functions = {
+        "reference": (broken, reference),
+        "candidate": (reference, broken),
+        "both": (broken, broken),
+    }
+
+    report = measure_parity(*functions[is_broken], CROPS)
+
+    assert report.max_px == np.inf
+    assert not report.passed
+    assert (report.worst_crop, report.worst_landmark) == ("grey 13", 1)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_measure_parity_refuses_baked_batch(count: int) -> None:
+    def candidate(pixels: Pixels) -> Landmarks:
+        return np.resize(reference(pixels), (count, N, 2))
+
+    with pytest.raises(
+        ParityError,
+        match=rf"a batch of 8 crops gave landmarks of shape \({count}, 5, 2\); the batch is baked",
+    ):
+        measure_parity(reference, candidate, CROPS)
+
+
+def test_measure_parity_compares_every_crop() -> None:
+    report = measure_parity(reference, moved_by(0.5, grey=19), CROPS)
+
+    assert report.worst_crop == "grey 19"
+    assert report.crop_count == len(CROPS)
+
+
+def test_measure_parity_tells_how_far_it_is() -> None:
+    steps: list[int] = []
+
+    measure_parity(reference, reference, CROPS, progress=steps.append)
+
+    assert sum(steps) == 2 * len(CROPS) + 3 * 17
+
+
+def test_measure_parity_takes_another_bar() -> None:
+    report = measure_parity(reference, moved_by(0.5, grey=11), CROPS, bar_px=0.6)
+
+    assert report.passed
+
+
+@pytest.fixture
+def report() -> ParityReport:
+    return measure_parity(reference, moved_by(0.5, grey=11, landmark=3), CROPS)
+
+
+def test_check_parity_names_place_and_bar(report: ParityReport) -> None:
+    with pytest.raises(
+        ParityError,
+        match=r"graph and module differ by 0\.5 px at landmark 3 of crop 'grey 11' at batch \d "
+        r"\(allowed 0\.01 px, 99 % of landmarks are within 0\.5 px\)",
+    ):
+        check_parity(report)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"max_px": 0.01, "batch_px": 0.0}, id="max"),
+        pytest.param({"max_px": 0.0, "batch_px": 0.01}, id="batch"),
+    ],
+)
+def test_check_parity_passes_what_is_on_the_bar(
+    report: ParityReport, change: dict[str, float]
+) -> None:
+    check_parity(dataclasses.replace(report, **change))  # type: ignore[arg-type]  # all are floats
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"max_px": np.nan, "batch_px": 0.0}, id="max"),
+        pytest.param({"max_px": 0.0, "batch_px": np.nan}, id="batch"),
+    ],
+)
+def test_report_that_is_no_number_has_not_passed(
+    report: ParityReport, change: dict[str, float]
+) -> None:
+    assert not dataclasses.replace(report, **change).passed  # type: ignore[arg-type]  # floats
