@@ -29,6 +29,7 @@ _FORBIDDEN = {
 }
 _GRID_SAMPLE_MODES = ("bilinear", "nearest", "bicubic")  # the spellings of opset 16
 _DTYPES = {"uint8": ir.DataType.UINT8, "float32": ir.DataType.FLOAT}
+_UNSUPPORTED_TYPES = (ir.DataType.DOUBLE, ir.DataType.COMPLEX64, ir.DataType.COMPLEX128)
 _STANDARD_DOMAINS = ("", "ai.onnx")
 
 
@@ -95,11 +96,14 @@ def _opset_problems(model: ir.Model) -> Iterator[str]:
 
 
 def _type_problems(model: ir.Model) -> Iterator[str]:
+    for name, value in model.graph.initializers.items():
+        if value.dtype in _UNSUPPORTED_TYPES:
+            yield f"initializer `{name}` is {value.dtype.name}; TensorRT has no such type"
     for node in model.graph:
         for value in node.outputs:
             if value.shape is None or value.dtype is None:
                 yield f"`{value.name}` of {_where(node)} has no inferred shape"
-            elif value.dtype in (ir.DataType.DOUBLE, ir.DataType.COMPLEX64):
+            elif value.dtype in _UNSUPPORTED_TYPES:
                 yield f"{_where(node)} gives {value.dtype.name}; TensorRT has no such type"
 
 

@@ -32,7 +32,7 @@ def verify_graph(model: Model, graph: bytes, stage: Stage) -> ParityReport:
         ParityError: If it fails, with the first point at which the two differ.
     """
     crops = parity_crops(model.crop.size_px)
-    total = 2 * len(crops) + (len(BATCH_SIZES) - 1) * (2 * _LARGEST_BATCH + 1)
+    total = 3 * len(crops)
     engine = OrtEngine(
         graph, input_name="image", output_names=["landmarks"], max_batch=_LARGEST_BATCH
     )

@@ -1,4 +1,4 @@
-"""What every family must do, on its tiny network; being in `families/` is enough to be held to it."""
+"""What every family must do, on its tiny network; standing in `families/` is all it takes."""
 
 from __future__ import annotations
 

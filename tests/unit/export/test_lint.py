@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import onnx_ir as ir
 import pytest
 
@@ -197,6 +198,16 @@ def test_contract_problems_finds_type_that_tensorrt_lacks(
     problems = contract_problems(with_node(model, "Add", dtype=dtype), IMAGE, OUTPUTS)
 
     assert problems == [f"Add `extra` gives {dtype.name}; TensorRT has no such type"]
+
+
+def test_contract_problems_finds_initializer_in_double_precision(model: ir.Model) -> None:
+    tensor = ir.tensor(np.zeros(3), name="wide")
+    value = ir.Value(name="wide", const_value=tensor, type=ir.TensorType(tensor.dtype))
+    model.graph.initializers.add(value)
+
+    problems = contract_problems(model, IMAGE, OUTPUTS)
+
+    assert problems == ["initializer `wide` is DOUBLE; TensorRT has no such type"]
 
 
 def test_contract_problems_finds_batch_norm_in_training(model: ir.Model) -> None:

@@ -182,7 +182,7 @@ def test_measure_parity_tells_how_far_it_is() -> None:
 
     measure_parity(reference, reference, CROPS, progress=steps.append)
 
-    assert sum(steps) == 2 * len(CROPS) + 3 * 17
+    assert sum(steps) == 3 * len(CROPS)
 
 
 def test_measure_parity_takes_another_bar() -> None:
@@ -229,3 +229,24 @@ def test_report_that_is_no_number_has_not_passed(
     report: ParityReport, change: dict[str, float]
 ) -> None:
     assert not dataclasses.replace(report, **change).passed  # type: ignore[arg-type]  # floats
+
+
+def test_measure_parity_rejects_landmarks_of_another_count() -> None:
+    def one_landmark(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return reference(crops)[:, :1]
+
+    with pytest.raises(ParityError, match=r"the graph gave landmarks of shape .*, the module"):
+        measure_parity(reference, one_landmark, CROPS)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 8])
+def test_measure_parity_runs_batches_of_each_size(size: int) -> None:
+    sizes: list[int] = []
+
+    def noting(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        sizes.append(len(crops))
+        return reference(crops)
+
+    measure_parity(reference, noting, CROPS)
+
+    assert size in sizes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import onnx
 import onnx_ir as ir
 import onnxsim
 from onnx_ir.passes import FunctionalPass, PassResult
@@ -16,12 +17,22 @@ class OnnxsimPass(FunctionalPass):
 
     def call(self, model: ir.Model) -> PassResult:
         """Return a simplified copy of `model`."""
-        before = len(model.graph)
-        proto, is_valid = onnxsim.simplify(ir.to_proto(model))
+        before = ir.to_proto(model)
+        proto, is_valid = onnxsim.simplify(before)
         if not is_valid:
             raise GraphContractError(
                 "onnxsim changed what the graph computes; this is a defect of onnxsim, "
                 "so report it with the checkpoint's family and the versions of `pip freeze`"
             )
-        simplified = ir.from_proto(proto)
-        return PassResult(simplified, modified=len(simplified.graph) != before)
+        return PassResult(ir.from_proto(proto), modified=_nodes(proto) != _nodes(before))
+
+
+def _nodes(proto: onnx.ModelProto) -> list[bytes]:
+    """Return every node but for its name, which onnxsim gives where there is none."""
+    nodes = []
+    for node in proto.graph.node:
+        unnamed = onnx.NodeProto()
+        unnamed.CopyFrom(node)
+        unnamed.ClearField("name")
+        nodes.append(unnamed.SerializeToString(deterministic=True))
+    return nodes
