@@ -15,6 +15,7 @@ from facealign.export.passes.simplify import simplify
 from facealign.export.trace import trace
 from facealign.models.load import Model
 from facealign.pipeline.compile import load_model
+from tests.reference import REFERENCE
 
 HERE = Path(__file__).parent
 
@@ -51,7 +52,7 @@ def slpt_12(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 @pytest.fixture(scope="session")
 def slpt_6_authors_mean_shape(slpt_6_file: Path) -> Model:
-    return _model(slpt_6_file, Path("/work/shared/reference/data/init_98.npz"))
+    return _model(slpt_6_file, REFERENCE / "data" / "init_98.npz")
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +77,7 @@ def _model(checkpoint: Path, mean_shape: Path) -> Model:
 
 
 def _graph(model: Model) -> bytes:
-    """Return the ONNX file; the 72 crops of the parity check would take minutes at this size."""
+    """Return the ONNX file; as the pipeline makes it."""
     traced = trace(model.exportable, size_px=model.crop.size_px, output_names=model.output_names)
     graph = finish_graph(
         simplify(traced, outputs=("landmarks",)),

@@ -15,13 +15,10 @@ import recipe
 import torch
 
 from facealign.models.checkpoint import read_checkpoint
+from tests.reference import REFERENCE, needs_reference
 
 HERE = Path(__file__).parent
-REFERENCE = Path("/work/shared/reference")
 RELATIVE_SUM = 1e-9  # max measured 1.1e-19 of the sum of absolute values, numpy 2.3
-needs_reference = pytest.mark.skipif(
-    not REFERENCE.exists(), reason=f"{REFERENCE} is not on this machine"
-)
 both_sizes = pytest.mark.parametrize(
     "layer_count", [pytest.param(6, id="6-layers"), pytest.param(12, id="12-layers")]
 )

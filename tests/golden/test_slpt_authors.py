@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -11,9 +9,13 @@ from numpy.typing import NDArray
 
 from facealign.export.graph import graph_from_bytes, node_counts, parameter_count
 from facealign.export.lint import contract_problems
+from facealign.export.parity import PARITY_BAR_PX
 from facealign.models.load import Model
+from facealign.pipeline.progress import SILENT
+from facealign.pipeline.verify import verify_graph
 from facealign.runtime.ort_engine import run_graph
 from facealign.spec import contract_input, contract_landmarks
+from tests.reference import REFERENCE, needs_reference
 
 SIZE_PX = 256
 MODULE_PX = 0.01  # max measured 2.1e-4 px: 3 stages, 2 mean shapes, torch 2.13 on CPU
@@ -22,10 +24,6 @@ RELATIVE = 1e-4  # of the largest value; max measured 2.2e-6, feature map to sta
 LARGEST_NODE_COUNT = 1100  # measured 896
 LARGEST_FILE_BYTES = 56_000_000  # measured 54.1 million
 FORBIDDEN = {"NonZero", "Loop", "If", "ScatterND", "Einsum"}
-AUTHORS_POINTS = Path("/work/shared/reference/golden/slpt_98_dec6.npz")
-needs_authors_points = pytest.mark.skipif(
-    not AUTHORS_POINTS.exists(), reason=f"{AUTHORS_POINTS} is not on this machine"
-)
 
 
 def distance_px(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
@@ -127,9 +125,25 @@ def test_graph_of_12_layers_gives_landmarks_of_module(
     assert distance_px(landmarks, expected) <= GRAPH_PX
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("layers", [6, 12])
+def test_graph_passes_the_parity_check_of_an_export(
+    layers: int, request: pytest.FixtureRequest
+) -> None:
+    model = request.getfixturevalue(f"slpt_{layers}")
+    graph = request.getfixturevalue(f"slpt_{layers}_graph")
+
+    with SILENT.stage("verify") as stage:
+        report = verify_graph(model, graph, stage)
+
+    assert report.crop_count >= 64
+    assert report.max_px <= PARITY_BAR_PX
+
+
 @pytest.fixture(scope="module")
 def authors_points() -> dict[str, NDArray[np.float32]]:
-    with np.load(AUTHORS_POINTS) as file:
+    with np.load(REFERENCE / "golden" / "slpt_98_dec6.npz") as file:
         return {name: file[name] for name in file.files}
 
 
@@ -147,7 +161,7 @@ def own_points(
     return {**found, "feature_map": projected.numpy()}
 
 
-@needs_authors_points
+@needs_reference
 def test_feature_map_is_that_of_authors(
     own_points: dict[str, NDArray[np.float32]], authors_points: dict[str, NDArray[np.float32]]
 ) -> None:
@@ -158,7 +172,7 @@ def test_feature_map_is_that_of_authors(
     assert relative_deviation(subset, authors_points["feature_map__subset"]) <= RELATIVE
 
 
-@needs_authors_points
+@needs_reference
 @pytest.mark.parametrize("moment", ["mean", "std"])
 def test_every_channel_of_feature_map_has_moments_of_authors(
     own_points: dict[str, NDArray[np.float32]],
@@ -170,7 +184,7 @@ def test_every_channel_of_feature_map_has_moments_of_authors(
     assert relative_deviation(found, authors_points[f"feature_map__ch_{moment}"]) <= RELATIVE
 
 
-@needs_authors_points
+@needs_reference
 @pytest.mark.parametrize(
     ("point", "authors_name"),
     [
@@ -189,7 +203,7 @@ def test_tokens_are_those_of_authors(
     assert relative_deviation(own_points[point][0], authors_points[authors_name]) <= RELATIVE
 
 
-@needs_authors_points
+@needs_reference
 @pytest.mark.parametrize(
     ("point", "authors_name"),
     [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,11 +15,9 @@ from facealign.geometry import (
     placement_from_boxes,
 )
 from facealign.spec import CropSpec, SquareRule
+from tests.reference import REFERENCE, needs_reference
 
-REFERENCE = Path("/work/shared/reference")
-pytestmark = pytest.mark.skipif(
-    not REFERENCE.is_dir(), reason=f"the authors' golden files are not at {REFERENCE}"
-)
+pytestmark = needs_reference
 SPEC = CropSpec(256, SquareRule(1.15, "integer"), SquareRule(1.2, "exact"))
 # The authors solve for the matrix from three float32 positions; measured 7.7e-5 on translations.
 MATRIX_PX = 2e-4

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from facealign.errors import AssetError
 from facealign.models.families.slpt.hyperparameters import SlptHyperparameters
 from facealign.models.families.slpt.mean_shape import read_mean_shape
+from tests.reference import REFERENCE, needs_reference
 
-_AUTHORS_FILE = Path("/work/shared/reference/data/init_98.npz")
 _FLOAT32_ROUNDING = 1e-6  # measured 3e-8: float32 near 1
 _AUTHORS_ROUNDING = 1e-6  # measured 6.5e-8 on their init_98.npz
 _NAME = "0--Parade/0_Parade_marchingband_1_116.jpg"
@@ -127,11 +127,9 @@ def test_read_mean_shape_puts_average_into_its_own_crop(
     assert (low + high) / 2 == pytest.approx([0.5, 0.5], abs=_FLOAT32_ROUNDING)
 
 
-@pytest.mark.skipif(
-    not _AUTHORS_FILE.exists(), reason=f"the authors' mean shape is not at {_AUTHORS_FILE}"
-)
+@needs_reference
 def test_authors_mean_shape_obeys_rule_of_computed_one(tiny: SlptHyperparameters) -> None:
-    mean_shape = read_mean_shape(_AUTHORS_FILE, tiny)
+    mean_shape = read_mean_shape(REFERENCE / "data" / "init_98.npz", tiny)
 
     low, high = mean_shape.min(axis=0), mean_shape.max(axis=0)
     assert (high - low).max() == pytest.approx(1 / 1.2, abs=_AUTHORS_ROUNDING)
