@@ -1,4 +1,4 @@
-"""Full-size SLPT of recipe weights, made and traced once per run."""
+"""Full-size SLPT of recipe weights, made and compiled once per run."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ import pytest
 import recipe
 from numpy.typing import NDArray
 
-from facealign.export.graph import bytes_from_graph, finish_graph
-from facealign.export.passes.simplify import simplify
-from facealign.export.trace import trace
+from facealign.bundle import read_bundle
 from facealign.models.load import Model
-from facealign.pipeline.compile import load_model
+from facealign.pipeline.compile import Compiled, CompileRequest, compile_checkpoint, load_model
 from tests.reference import REFERENCE
 
 HERE = Path(__file__).parent
@@ -40,14 +38,13 @@ def slpt_6_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def slpt_6(slpt_6_file: Path) -> Model:
-    return _model(slpt_6_file, slpt_6_file.with_name("mean_shape.npy"))
+def slpt_12_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _checkpoint(tmp_path_factory.mktemp("slpt_12"), layers="12")
 
 
 @pytest.fixture(scope="session")
-def slpt_12(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    path = _checkpoint(tmp_path_factory.mktemp("slpt_12"), layers="12")
-    return _model(path, path.with_name("mean_shape.npy"))
+def slpt_6(slpt_6_file: Path) -> Model:
+    return _model(slpt_6_file, slpt_6_file.with_name("mean_shape.npy"))
 
 
 @pytest.fixture(scope="session")
@@ -56,13 +53,18 @@ def slpt_6_authors_mean_shape(slpt_6_file: Path) -> Model:
 
 
 @pytest.fixture(scope="session")
-def slpt_6_graph(slpt_6: Model) -> bytes:
-    return _graph(slpt_6)
+def slpt_6_compiled(slpt_6_file: Path) -> Compiled:
+    return _compiled(slpt_6_file)
 
 
 @pytest.fixture(scope="session")
-def slpt_12_graph(slpt_12: Model) -> bytes:
-    return _graph(slpt_12)
+def slpt_12_compiled(slpt_12_file: Path) -> Compiled:
+    return _compiled(slpt_12_file)
+
+
+@pytest.fixture(scope="session")
+def slpt_6_graph(slpt_6_compiled: Compiled) -> bytes:
+    return read_bundle(slpt_6_compiled.folder).read_file("model.fp32.onnx")
 
 
 def _checkpoint(folder: Path, *, layers: str) -> Path:
@@ -76,11 +78,12 @@ def _model(checkpoint: Path, mean_shape: Path) -> Model:
     return model
 
 
-def _graph(model: Model) -> bytes:
-    """Return the ONNX file; as the pipeline makes it."""
-    traced = trace(model.exportable, size_px=model.crop.size_px, output_names=model.output_names)
-    graph = finish_graph(
-        simplify(traced, outputs=("landmarks",)),
-        metadata={"facealign_version": "test", "family": model.family.name},
+def _compiled(checkpoint: Path) -> Compiled:
+    mean_shape = checkpoint.with_name("mean_shape.npy")
+    return compile_checkpoint(
+        CompileRequest(
+            checkpoint=checkpoint,
+            folder=checkpoint.with_name("slpt.bundle"),
+            assets=(f"mean-shape={mean_shape}",),
+        )
     )
-    return bytes_from_graph(graph)

@@ -13,7 +13,10 @@ import pytest
 
 RunCli = Callable[..., tuple[int, str, str]]
 Exported = tuple[Path, subprocess.CompletedProcess[str]]
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # 15 s for a trace of any size
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(300),  # 15 s for a trace of any size
+]
 STAGES = ("read", "detect", "load", "trace", "simplify", "verify", "write")
 LIMITED = """
 import resource

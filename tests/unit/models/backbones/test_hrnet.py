@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from make_checkpoint import slpt_sizes
 
 from facealign.models.backbones.hrnet import (
     HRNet,
@@ -13,16 +14,7 @@ from facealign.models.backbones.hrnet import (
     hrnet_from_shapes,
 )
 
-W18_LITE = HRNetHyperparameters(
-    stem_channels=64,
-    layer1_block_count=4,
-    layer1_channels=64,
-    stages=(
-        HRNetStage(module_count=1, block_count=4, channels=(18, 36)),
-        HRNetStage(module_count=1, block_count=4, channels=(18, 36, 72)),
-        HRNetStage(module_count=1, block_count=4, channels=(18, 36, 72, 144)),
-    ),
-)
+W18_LITE = slpt_sizes(6).backbone
 SEVERAL_MODULES = HRNetHyperparameters(
     stem_channels=8,
     layer1_block_count=2,

@@ -1,18 +1,23 @@
-"""SLPT against what its authors' own code gives with recipe weights: the module, then the graph."""
+"""SLPT at full size: module and graph against the authors' landmarks, bundle on photographs."""
 
 from __future__ import annotations
 
+import json
+
+import cv2
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from skimage import data
 
 from facealign.export.graph import graph_from_bytes, node_counts, parameter_count
 from facealign.export.lint import contract_problems
 from facealign.export.parity import PARITY_BAR_PX
+from facealign.geometry import crops_from_frame, frame_from_crop, placement_from_boxes
 from facealign.models.load import Model
-from facealign.pipeline.progress import SILENT
-from facealign.pipeline.verify import verify_graph
+from facealign.pipeline.compile import Compiled
+from facealign.runtime import open_session
 from facealign.runtime.ort_engine import run_graph
 from facealign.spec import contract_input, contract_landmarks
 from tests.reference import REFERENCE, needs_reference
@@ -23,7 +28,12 @@ GRAPH_PX = 0.01  # max measured 1.6e-4 px: 6 and 12 layers, ONNX Runtime 1.31 on
 RELATIVE = 1e-4  # of the largest value; max measured 2.2e-6, feature map to stage 3
 LARGEST_NODE_COUNT = 1100  # measured 896
 LARGEST_FILE_BYTES = 56_000_000  # measured 54.1 million
+LEAST_CROP_COUNT = 64
+SIDE_FRACTION = 4e-5  # of the crop's side, 0.01 px of 256; max measured 1.3e-6
+Photograph = tuple[NDArray[np.uint8], list[list[float]]]
 FORBIDDEN = {"NonZero", "Loop", "If", "ScatterND", "Einsum"}
+
+pytestmark = pytest.mark.timeout(900)  # a compile of full size, on a busy machine
 
 
 def distance_px(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
@@ -109,36 +119,18 @@ def test_graph_stores_weights_of_three_stages_once(slpt_6_graph: bytes, slpt_6: 
     assert stored < 1.05 * learned
 
 
-def test_12_layers_are_recognised_without_a_flag(slpt_12: Model) -> None:
-    assert slpt_12.hyperparameters.layer_count == 12
-    assert slpt_12.family.name == "slpt"
-
-
 @pytest.mark.slow
-def test_graph_of_12_layers_gives_landmarks_of_module(
-    slpt_12: Model, slpt_12_graph: bytes, recipe_crops: NDArray[np.uint8]
-) -> None:
-    expected = slpt_12.landmarks(recipe_crops)
-
-    landmarks = run_graph(slpt_12_graph, recipe_crops)["landmarks"]
-
-    assert distance_px(landmarks, expected) <= GRAPH_PX
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("layers", [6, 12])
-def test_graph_passes_the_parity_check_of_an_export(
+def test_checkpoint_is_recognised_and_compiled_without_a_flag(
     layers: int, request: pytest.FixtureRequest
 ) -> None:
-    model = request.getfixturevalue(f"slpt_{layers}")
-    graph = request.getfixturevalue(f"slpt_{layers}_graph")
+    compiled: Compiled = request.getfixturevalue(f"slpt_{layers}_compiled")
 
-    with SILENT.stage("verify") as stage:
-        report = verify_graph(model, graph, stage)
-
-    assert report.crop_count >= 64
-    assert report.max_px <= PARITY_BAR_PX
+    assert compiled.manifest.family == "slpt"
+    assert compiled.manifest.hyperparameters["layer_count"] == layers
+    assert compiled.parity.crop_count >= LEAST_CROP_COUNT
+    assert compiled.parity.max_px <= PARITY_BAR_PX
+    assert compiled.parity.batch_px <= PARITY_BAR_PX
 
 
 @pytest.fixture(scope="module")
@@ -221,3 +213,39 @@ def test_landmarks_with_authors_mean_shape_are_those_of_authors(
     last_layer = authors_points[authors_name][:, -1]
 
     assert distance_px(own_points[point], last_layer) <= MODULE_PX
+
+
+@pytest.fixture
+def astronaut() -> Photograph:
+    """Return Eileen Collins (NASA, public domain): her face, and two boxes across the border."""
+    frame = np.ascontiguousarray(data.astronaut()[..., ::-1])  # type: ignore[no-untyped-call]  # it has no types
+    return frame, [[176, 66, 272, 180], [-40, -30, 120, 160], [400, 380, 560, 540]]
+
+
+@pytest.fixture
+def sports_fan() -> Photograph:
+    frame = cv2.imread(str(REFERENCE / "data" / "image_sportsfan.jpg"))
+    x, y, width, height = json.loads((REFERENCE / "data" / "bbox_sportsfan.json").read_text())[
+        "bbox"
+    ]
+    return np.asarray(frame, np.uint8), [[x, y, x + width, y + height]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "photograph", ["astronaut", pytest.param("sports_fan", marks=needs_reference)]
+)
+def test_session_gives_landmarks_of_module_on_a_photograph(
+    photograph: str, slpt_6_compiled: Compiled, slpt_6: Model, request: pytest.FixtureRequest
+) -> None:
+    frame, boxes = request.getfixturevalue(photograph)
+    placement = placement_from_boxes(np.array(boxes, float), slpt_6.crop.from_box)
+    crops = crops_from_frame(frame, placement, slpt_6.crop)
+    expected = frame_from_crop(slpt_6.landmarks(crops), placement)
+
+    with open_session(slpt_6_compiled.folder) as session:
+        landmarks = session.run(frame, boxes)
+
+    distance = np.linalg.norm(landmarks.xy - expected, axis=-1) / placement.side[:, None]
+    assert distance.max() <= SIDE_FRACTION
+    assert landmarks.scheme == "wflw98"
