@@ -28,7 +28,7 @@ from facealign.spec import WFLW98, CropSpec, SquareRule, contract_input, contrac
 
 # Two workers share two cores: with a thread per core each, they would spin on each other's.
 os.environ["OMP_NUM_THREADS"] = "1"
-os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+os.environ["GOMP_SPINCOUNT"] = "10000"
 
 SIZE_PX = 16
 N = WFLW98.landmark_count

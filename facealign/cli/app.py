@@ -104,9 +104,9 @@ def _run_application(
 
 def _prepare_process() -> None:
     """Set signals and streams as those of a command; a library must not do that."""
-    # Threads of torch that wait without spinning: on a busy machine of two cores an evaluation took
-    # 23 s with torch's default and 3 s with this one. Only before torch is imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # How long threads of torch spin before they sleep. With libgomp's own choice an evaluation took
+    # 23 s instead of 3 s on two cores that others used too; with this it is as fast on idle ones.
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # only before torch is imported
     logging.basicConfig(format="warning: %(message)s", level=logging.WARNING)
     catch_signals()
     # A file name that is no text of the locale goes out as the bytes that it is.

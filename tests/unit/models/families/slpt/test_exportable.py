@@ -10,8 +10,8 @@ from facealign.models.families.slpt.exportable import ExportableSlpt
 from facealign.models.families.slpt.hyperparameters import SlptHyperparameters
 from facealign.models.families.slpt.network import Slpt, normalised_image
 
-# Largest measured 3e-6 of the largest value of a point, tiny network, seeds 0 to 4.
-POINT_BAR = 5e-5
+# Of the largest value of a point; max measured 1.5e-6, seeds 0 to 4, torch 2.13 on CPU.
+POINT_BAR = 2e-5
 
 
 @pytest.fixture
