@@ -112,21 +112,21 @@ def _sample_bilinear(maps: Tensor, positions: Tensor) -> Tensor:
 
     The authors interpolate between floor and ceil by index selection (SPEC 3.5); so does this.
     """
-    height, width = maps.shape[-2:]
+    batch, channels, height, width = maps.shape
     cells = positions * torch.tensor([width - 1, height - 1], dtype=maps.dtype)
     low, high = cells.floor(), cells.ceil()
-    weight_x, weight_y = (cells - low).unbind(-1)  # (B, K)
-    table = maps.flatten(2).transpose(1, 2)  # (B, H*W, C)
+    across, down = torch.split(cells - low, 1, dim=-1)  # (B, K, 1) each
+    table = maps.flatten(2).transpose(1, 2).reshape(-1, channels)  # (B * H * W, C)
+    first_row = height * width * torch.arange(batch).unsqueeze(-1)
 
     def read(x: Tensor, y: Tensor) -> Tensor:
-        index = (y * width + x).long().unsqueeze(-1).expand(-1, -1, table.shape[-1])
-        return table.gather(1, index)
+        rows = first_row + (y * width + x).long()  # (B, K)
+        return table.index_select(0, rows.flatten()).reshape(batch, -1, channels)
 
     (x0, y0), (x1, y1) = low.unbind(-1), high.unbind(-1)
-    weight_x, weight_y = weight_x.unsqueeze(-1), weight_y.unsqueeze(-1)
-    top = read(x0, y0) * (1 - weight_x) + read(x1, y0) * weight_x
-    bottom = read(x0, y1) * (1 - weight_x) + read(x1, y1) * weight_x
-    return top * (1 - weight_y) + bottom * weight_y
+    top = torch.lerp(read(x0, y0), read(x1, y0), across)
+    bottom = torch.lerp(read(x0, y1), read(x1, y1), across)
+    return torch.lerp(top, bottom, down)
 
 
 class _Backbone(HRNet):
