@@ -84,8 +84,9 @@ def main() -> None:
 
 def _network(layer_count: int) -> Slpt:
     mean_shape = torch.from_numpy(recipe.mean_shape(98).astype(np.float32))
-    network = Slpt(make_checkpoint.slpt_sizes(layer_count), mean_shape)
-    network.load_state_dict(make_checkpoint.slpt_state_dict(layer_count))
+    model = f"slpt_98_dec{layer_count}"
+    network = Slpt(make_checkpoint.model_detection(model).hyperparameters, mean_shape)
+    network.load_state_dict(make_checkpoint.model_state_dict(model))
     return network.eval().requires_grad_(requires_grad=False)
 
 

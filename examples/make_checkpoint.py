@@ -1,27 +1,47 @@
-"""Write a full-size SLPT checkpoint of recipe weights, to try `facealign export` on.
+"""Write a full-size checkpoint with recipe weights, and the side files that it needs.
 
-``python examples/make_checkpoint.py slpt.pt`` writes ``mean_shape.npy`` beside it; the two go to
-``facealign export slpt.pt --asset mean-shape=mean_shape.npy``.
+Nobody trained these networks, so their landmarks mean nothing; but their sizes, names and cost are
+those of the published ones, and what the authors' code gives for these weights is known.
+
+    python examples/make_checkpoint.py spiga.pt --model spiga_98
+
+writes ``spiga.pt`` and, beside it, ``face_model.npy``; both go to
+``facealign export spiga.pt --asset face-model=face_model.npy``.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import recipe
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from facealign.models.backbones.hrnet import HRNetHyperparameters, HRNetStage
-from facealign.models.families.slpt.hyperparameters import SlptHyperparameters
-from facealign.models.families.slpt.network import Slpt
+from facealign.models.detect import Detection, detect
 
-__all__ = ["main", "recipe_state_dict", "slpt_sizes", "slpt_state_dict", "write_checkpoint"]
+__all__ = [
+    "asset_arguments",
+    "main",
+    "model_assets",
+    "model_detection",
+    "model_keys",
+    "model_names",
+    "model_state_dict",
+    "recipe_state_dict",
+    "write_checkpoint",
+]
 
-LANDMARK_COUNT = 98
+_KEYS = Path(__file__).parents[1] / "tests" / "golden" / "keys"  # of every published checkpoint
+_DEFAULT_MODEL = "slpt_98_dec6"
+_COUNTS_EDGES = (".gconv_output.e", ".relation_learner.fc.3.weight")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -32,43 +52,62 @@ def main(arguments: list[str] | None = None) -> None:
     """
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("out", type=Path, help="NAME.pt, NAME.pth.tar or NAME.safetensors")
-    parser.add_argument("--layers", type=int, choices=(6, 12), default=6, help="of the decoder")
+    parser.add_argument("--model", choices=model_names(), default=_DEFAULT_MODEL, metavar="MODEL")
     parser.add_argument("--wrapped", action="store_true", help="as a training script saves it")
     options = parser.parse_args(arguments)
     out: Path = options.out
     if options.wrapped and out.suffix == ".safetensors":
         parser.error("a .safetensors file holds tensors only; leave out --wrapped")
-    write_checkpoint(out, slpt_state_dict(options.layers), wrapped=options.wrapped)
-    mean_shape = out.with_name("mean_shape.npy")
-    np.save(mean_shape, recipe.SIZE_PX * recipe.mean_shape(LANDMARK_COUNT))
-    print(f"wrote {out} and {mean_shape}")
+    write_checkpoint(out, model_state_dict(options.model), wrapped=options.wrapped)
+    print(f"wrote {out}")
+    for name, array in model_assets(options.model).items():
+        path = _asset_path(out.parent, name)
+        np.save(path, array)
+        print(f"wrote {path}")
 
 
-def slpt_state_dict(layer_count: int) -> dict[str, Tensor]:
-    """Return every tensor of the published SLPT, with recipe weights."""
-    unused = torch.zeros(LANDMARK_COUNT, 2)  # the mean shape is in no checkpoint
-    return recipe_state_dict(Slpt(slpt_sizes(layer_count), unused))
+def model_names() -> list[str]:
+    """Return the names of all models, such as ``slpt_98_dec6``."""
+    return sorted(path.stem for path in _KEYS.glob("*.json"))
 
 
-def slpt_sizes(layer_count: int) -> SlptHyperparameters:
-    """Return the sizes that the authors publish (SPEC 3.4, 3.5)."""
-    return SlptHyperparameters(
-        landmark_count=LANDMARK_COUNT,
-        width=256,
-        layer_count=layer_count,
-        ffn_width=1024,
-        patch_size=7,
-        backbone=HRNetHyperparameters(
-            stem_channels=64,
-            layer1_block_count=4,
-            layer1_channels=64,
-            stages=(
-                HRNetStage(module_count=1, block_count=4, channels=(18, 36)),
-                HRNetStage(module_count=1, block_count=4, channels=(18, 36, 72)),
-                HRNetStage(module_count=1, block_count=4, channels=(18, 36, 72, 144)),
-            ),
-        ),
-    )
+@cache
+def model_keys(name: str) -> dict[str, dict[str, Any]]:
+    """Return shape, dtype, kind and sum of every tensor of the authors' state dict, by key."""
+    keys: dict[str, dict[str, Any]] = json.loads((_KEYS / f"{name}.json").read_text("ascii"))
+    return keys
+
+
+@cache
+def model_detection(name: str) -> Detection:
+    """Return family and hyper-parameters of a model, from its keys and shapes alone."""
+    return detect({key: tuple(entry["shape"]) for key, entry in model_keys(name).items()})
+
+
+def model_state_dict(name: str) -> dict[str, Tensor]:
+    """Return every tensor of a published checkpoint, with recipe weights."""
+    detection = model_detection(name)
+    hyperparameters = detection.hyperparameters
+    assets = detection.family.made_up_assets(hyperparameters)
+    return recipe_state_dict(detection.family.build_network(hyperparameters, assets))
+
+
+def model_assets(name: str) -> dict[str, NDArray[Any]]:
+    """Return the side files that a model needs, in a form that facealign reads, by asset name."""
+    detection = model_detection(name)
+    count = detection.family.scheme(detection.hyperparameters).landmark_count
+    makers: dict[str, Callable[[], NDArray[Any]]] = {
+        "mean-shape": lambda: recipe.SIZE_PX * recipe.mean_shape(count),
+        "face-model": lambda: recipe.face_model(count),
+        "graph": lambda: recipe.edges(count, _edge_count(name, count)),
+    }
+    needed = detection.family.assets(detection.hyperparameters)
+    return {asset.name: makers[asset.name]() for asset in needed}
+
+
+def asset_arguments(name: str, folder: Path) -> tuple[str, ...]:
+    """Return ``NAME=FILE`` for each side file of a model that `main` wrote into `folder`."""
+    return tuple(f"{asset}={_asset_path(folder, asset)}" for asset in model_assets(name))
 
 
 def recipe_state_dict(network: nn.Module) -> dict[str, Tensor]:
@@ -97,6 +136,20 @@ def write_checkpoint(path: Path, state_dict: dict[str, Tensor], *, wrapped: bool
         torch.save({"epoch": 140, "state_dict": behind_prefix, "optimizer": optimizer}, path)
     else:
         torch.save(state_dict, path)
+
+
+def _asset_path(folder: Path, asset: str) -> Path:
+    return folder / f"{asset.replace('-', '_')}.npy"
+
+
+def _edge_count(name: str, landmark_count: int) -> int:
+    """Return how many undirected edges the graph of a model has, from its learned edges."""
+    sizes: list[int] = [
+        max(entry["shape"][:2]) if key.endswith(_COUNTS_EDGES[0]) else entry["shape"][0]
+        for key, entry in model_keys(name).items()
+        if key.endswith(_COUNTS_EDGES)
+    ]
+    return (sizes[0] - landmark_count) // 2
 
 
 if __name__ == "__main__":

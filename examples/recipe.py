@@ -1,4 +1,4 @@
-"""Weights, pictures and a mean shape made from names and numbers alone; they are nobody's data.
+"""Weights, pictures and side files made from names and numbers alone; they are nobody's data.
 
 A tensor depends on its key in the state dict and on its shape, and on nothing else. The gains keep
 an untrained network finite, unsaturated and sensitive to its input. The golden files of
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["image", "mean_shape", "tensor"]
+__all__ = ["camera", "edges", "face_model", "image", "mean_shape", "tensor"]
 
 SIZE_PX = 256  # of the pictures, and of the crop that the mean shape is drawn in
 
@@ -117,6 +117,37 @@ def mean_shape(landmark_count: int) -> NDArray[np.float64]:
     x_px = 128.0 + radius_px * np.cos(angle)
     y_px = 132.0 + 0.9 * radius_px * np.sin(angle)
     return np.stack([x_px, y_px], axis=1) / SIZE_PX
+
+
+def face_model(landmark_count: int) -> NDArray[np.float64]:
+    """Return ``(N, 3)`` float64 points of a rigid head, x towards the camera.
+
+    Args:
+        landmark_count: N.
+    """
+    index = np.arange(landmark_count)
+    radius = 0.6 * np.sqrt((index + 0.5) / landmark_count)
+    y, z = radius * np.cos(index * _GOLDEN_ANGLE), radius * np.sin(index * _GOLDEN_ANGLE)
+    return np.stack([0.35 - 0.8 * (y * y + z * z), y, z], axis=1)
+
+
+def camera() -> NDArray[np.float64]:
+    """Return ``(3, 3)`` float64 intrinsics, in cells of a 64 x 64 feature map."""
+    return np.array([[96.0, 0.0, 32.0], [0.0, 96.0, 32.0], [0.0, 0.0, 1.0]])
+
+
+def edges(landmark_count: int, edge_count: int | None = None) -> NDArray[np.int64]:
+    """Return ``(E, 2)`` undirected edges: a ring, and chords to the next but one.
+
+    Args:
+        landmark_count: N.
+        edge_count: E, from N to 2 N; by default 2 N - 10, so that 98 landmarks have 186 edges,
+            and with both directions and loops 470 non-zeros.
+    """
+    count = landmark_count
+    ring = [(index, (index + 1) % count) for index in range(count)]
+    chords = [(index, (index + 2) % count) for index in range(count)]
+    return np.array((ring + chords)[: edge_count or 2 * count - 10], dtype=np.int64)
 
 
 def _draw(key: str, shape: tuple[int, ...]) -> NDArray[np.float64]:

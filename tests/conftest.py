@@ -24,7 +24,7 @@ from facealign.bundle import (
     write_bundle,
 )
 from facealign.geometry import crops_from_frame, placement_from_boxes
-from facealign.spec import WFLW98, CropSpec, SquareRule, contract_input, contract_landmarks
+from facealign.spec import WFLW98, CropSpec, SquareRule, contract_input, contract_outputs
 
 # Two workers share two cores: with a thread per core each, they would spin on each other's.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -116,7 +116,7 @@ def tiny_manifest() -> Manifest:
         landmark_count=N,
         hyperparameters={"depth": 1, "width": 9, "ratio": 0.5, "name": "tiny", "sizes": (1, 2)},
         inputs=(contract_input(SIZE_PX),),
-        outputs=(contract_landmarks(N),),
+        outputs=contract_outputs(N),
         crop=CROP,
         max_batch=4,
         graphs={

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from facealign.errors import IntegrityError
-from facealign.spec import BATCH, CropSpec, TensorSpec, contract_input, contract_landmarks
+from facealign.spec import BATCH, CropSpec, TensorSpec, contract_input, contract_outputs
 
 __all__ = [
     "CHECKSUM_NAME",
@@ -58,23 +58,34 @@ class Fingerprint(_Entry, frozen=True):
 
 
 class CardEntry(_Entry, frozen=True):
-    """Facts about the family, for people."""
+    """Facts about the family, for people.
+
+    `written_from` is what its network was written from and checked against: the authors' code, or
+    the paper alone.
+    """
 
     title: str
     paper: str
     code: str
     code_licence: str
     published: str
+    written_from: str = "the authors' code"
+    notes: str = ""
 
 
 class ParityEntry(_Entry, frozen=True):
-    """Distance of a graph from its PyTorch module, in crop pixels, and the bar it had to pass."""
+    """Distance of a graph from its PyTorch module, in crop pixels, and the bar it had to pass.
+
+    `undecided_count` is the number of landmarks that were passed over, because rounding alone
+    decides which of two equally high peaks of their heat map is taken.
+    """
 
     max_px: float
     p99_px: float
     crop_count: int
     batch_sizes: tuple[int, ...]
     bar_px: float
+    undecided_count: int = 0
 
 
 class GraphEntry(_Entry, frozen=True):
@@ -210,8 +221,9 @@ def _file_problems(manifest: Manifest) -> Iterator[str]:
 def _tensor_problems(manifest: Manifest) -> Iterator[str]:
     if manifest.inputs != (contract_input(manifest.crop.size_px),):
         yield f"the one input must be {contract_input(manifest.crop.size_px)}"
-    if manifest.outputs[:1] != (contract_landmarks(manifest.landmark_count),):
-        yield f"the first output must be {contract_landmarks(manifest.landmark_count)}"
+    landmarks = contract_outputs(manifest.landmark_count)
+    if manifest.outputs[:1] != landmarks:
+        yield f"the first output must be {landmarks[0]}"
     for output in manifest.outputs:
         if output.dtype != "float32" or not _has_only_batch_free(output):
             yield f"output {output.name!r} must be float32 with a free batch and nothing else free"

@@ -71,6 +71,8 @@ def _bundle_facts(path: Path) -> dict[str, object]:
         "paper": card.paper,
         "licence_of_the_authors_code": f"{card.code_licence} ({card.code})",
         "published": card.published,
+        "written_from": card.written_from,
+        "notes": card.notes,
         "made_with": {"facealign": manifest.facealign_version, **manifest.tools},
     }
 
@@ -144,10 +146,15 @@ def _counts_text(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items())
 
 
+def _macs_text(count: int) -> str:
+    return f"{count / 1e9:.2f} G" if count >= 10**8 else f"{count / 1e6:.1f} M"
+
+
 _TEXTS: dict[str, Callable[[Any], _Text]] = {
     "checkpoint": lambda entry: f"{entry['name']}, sha256 {entry['sha256']}",
     "crop": _crop_text,
     "graphs": _graphs_text,
+    "macs": _macs_text,
     "operators": _counts_text,
     "size_bytes": _size_text,
 }

@@ -22,6 +22,8 @@ from facealign.runtime.draw import draw_landmarks
 
 __all__ = ["SomeImagesFailedError", "run"]
 
+_POSE = ("yaw_degrees", "pitch_degrees", "roll_degrees", "x", "y", "z")
+
 _Box = tuple[float, float, float, float]
 _Result = dict[str, object]
 
@@ -112,10 +114,16 @@ def _run_image(session: Session, path: Path, boxes: Sequence[_Box], stem: Path) 
 
 def _face(landmarks: Landmarks, index: int) -> dict[str, object]:
     x0, y0, x1, y1 = landmarks.boxes[index].tolist()
-    return {
+    face: dict[str, object] = {
         "box_xywh": [x0, y0, x1 - x0, y1 - y0],
         "landmarks": np.round(landmarks.xy[index].astype(float), 3).tolist(),
     }
+    if landmarks.pose is not None:
+        values = np.round(landmarks.pose[index].astype(float), 4).tolist()
+        face["pose"] = dict(zip(_POSE, values, strict=True))
+    if landmarks.score is not None:
+        face["score"] = np.round(landmarks.score[index].astype(float), 5).tolist()
+    return face
 
 
 def _box_from_text(text: str) -> _Box:

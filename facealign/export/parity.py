@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facealign.errors import ParityError
 from facealign.export.crops import NamedCrop
+from facealign.spec import ExtraOutput
 
 __all__ = [
     "BATCH_SIZES",
     "PARITY_BAR_PX",
-    "LandmarkFunction",
+    "OutputFunction",
     "ParityReport",
     "check_parity",
     "measure_parity",
 ]
 
-LandmarkFunction = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-"""From ``(B, S, S, 3)`` uint8 BGR crops to ``(B, N, 2)`` landmarks, a fraction of the crop."""
+Outputs = Mapping[str, NDArray[Any]]
+OutputFunction = Callable[[NDArray[np.uint8]], Outputs]
+"""From ``(B, S, S, 3)`` uint8 BGR crops to outputs by name: ``landmarks`` ``(B, N, 2)`` as a
+fraction of the crop, and whatever else there is. The module may give ``undecided`` ``(B, N)``."""
 
 PARITY_BAR_PX = (
     0.01  # max measured 0.0006 px: SLPT 6 and 12 layers, 72 crops, ONNX Runtime 1.31 on CPU
 )
 BATCH_SIZES = (1, 2, 3, 8)
+_EXTRA_BAR = 1e-4  # of the largest value; the bar of the first-divergence finder
+_UNDECIDED_SHARE = 0.5  # a check that passes over more than this is none
+_LANDMARKS, _UNDECIDED = "landmarks", "undecided"
+_COMPARED = (_LANDMARKS, _UNDECIDED, *get_args(ExtraOutput))
 _REFERENCE_BATCH = (4,)  # torch takes 0.13 to 0.16 s per crop of SLPT, and 0.18 in batches of 8
 
 
@@ -44,6 +52,11 @@ class ParityReport:
         worst_batch: The batch size at which it was seen.
         crop_count: Number of crops.
         bar_px: What `max_px` and `batch_px` may be at most.
+        undecided_count: Landmarks that were passed over, because in the module itself rounding
+            alone decides which of two peaks is the highest.
+        landmark_count: Landmarks of all crops together.
+        extra: By the name of each other output, its largest deviation from the module's as a
+            fraction of the largest value there; infinite where one side is not finite.
     """
 
     max_px: float
@@ -54,11 +67,24 @@ class ParityReport:
     worst_batch: int
     crop_count: int
     bar_px: float
+    landmark_count: int
+    undecided_count: int = 0
+    extra: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
         """Whether the graph may ship."""
-        return self.max_px <= self.bar_px and self.batch_px <= self.bar_px
+        return (
+            self.max_px <= self.bar_px
+            and self.batch_px <= self.bar_px
+            and all(deviation <= _EXTRA_BAR for deviation in self.extra.values())
+            and self.is_decided
+        )
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether enough landmarks were compared."""
+        return self.undecided_count <= _UNDECIDED_SHARE * self.landmark_count
 
 
 def check_parity(report: ParityReport) -> None:
@@ -78,6 +104,17 @@ def check_parity(report: ParityReport) -> None:
             f"graph and module differ by {report.max_px:.4g} px at {place} (allowed "
             f"{report.bar_px} px, 99 % of landmarks are within {report.p99_px:.4g} px)"
         )
+    for name, deviation in report.extra.items():
+        if not deviation <= _EXTRA_BAR:
+            raise ParityError(
+                f"graph and module differ in `{name}` by {deviation:.3g} of its largest value "
+                f"(allowed {_EXTRA_BAR:g})"
+            )
+    if not report.is_decided:
+        raise ParityError(
+            f"{report.undecided_count} of {report.landmark_count} landmarks hang on rounding in "
+            "the module itself, so nothing was proved; check that the checkpoint is a trained one"
+        )
     raise ParityError(
         f"landmarks move by {report.batch_px:.4g} px with the other crops of a batch, "
         f"worst at {place} (allowed {report.bar_px} px)"
@@ -85,8 +122,8 @@ def check_parity(report: ParityReport) -> None:
 
 
 def measure_parity(
-    reference: LandmarkFunction,
-    candidate: LandmarkFunction,
+    reference: OutputFunction,
+    candidate: OutputFunction,
     crops: Sequence[NamedCrop],
     *,
     bar_px: float = PARITY_BAR_PX,
@@ -99,26 +136,26 @@ def measure_parity(
 
     Args:
         reference: The module, on torch.
-        candidate: The graph, on an engine.
+        candidate: The graph, on an engine; each of its outputs is compared.
         crops: As many as there are; 72 fill whole batches.
         bar_px: Largest allowed distance.
         progress: Called with the number of crops just done; in the end that is thrice their number.
 
     Raises:
-        ParityError: If either gives landmarks of another shape than it should.
+        ParityError: If either gives outputs of another shape than it should, or the module does
+            not give all of the graph's.
     """
     pixels = np.stack([crop.pixels for crop in crops])
     size_px = pixels.shape[1]
     large = _slices(len(crops), BATCH_SIZES[-1:])
     small = _slices(len(crops), BATCH_SIZES[:-1])
-    expected = _in_batches(reference, pixels, _slices(len(crops), _REFERENCE_BATCH), progress)
-    found = np.stack([_in_batches(candidate, pixels, parts, progress) for parts in (large, small)])
-    if found.shape[1:] != expected.shape:
-        raise ParityError(
-            f"the graph gave landmarks of shape {found.shape[1:]}, the module {expected.shape}"
-        )
-    distance = _distance_px(found, expected, size_px)  # (2, K, N)
-    move = _distance_px(found[:1], found[1:], size_px)  # (1, K, N)
+    module = _in_batches(reference, pixels, _slices(len(crops), _REFERENCE_BATCH), progress)
+    graph = [_in_batches(candidate, pixels, parts, progress) for parts in (large, small)]
+    _check_shapes(graph[0], module)
+    expected, found = module[_LANDMARKS], np.stack([outputs[_LANDMARKS] for outputs in graph])
+    undecided = module.get(_UNDECIDED, np.zeros(expected.shape[:2], bool))  # (K, N)
+    distance = np.where(undecided, 0, _distance_px(found, expected, size_px))  # (2, K, N)
+    move = np.where(undecided, 0, _distance_px(found[:1], found[1:], size_px))  # (1, K, N)
     is_contaminated = distance.max() <= bar_px < move.max()
     worst = move if is_contaminated else distance
     parts, crop, landmark = np.unravel_index(int(worst.argmax()), worst.shape)
@@ -132,6 +169,11 @@ def measure_parity(
         worst_batch=batch.stop - batch.start,
         crop_count=len(crops),
         bar_px=bar_px,
+        landmark_count=undecided.size,
+        undecided_count=int(np.count_nonzero(undecided)),
+        extra={
+            name: _extra_deviation(name, graph, module) for name in graph[0] if name != _LANDMARKS
+        },
     )
 
 
@@ -146,24 +188,42 @@ def _slices(count: int, sizes: Sequence[int]) -> list[slice]:
     return slices
 
 
+def _check_shapes(graph: Outputs, module: Outputs) -> None:
+    for name, found in graph.items():
+        expected = module[name].shape if name in module else "nothing"
+        if found.shape != expected:
+            raise ParityError(
+                f"the graph gave {name} of shape {found.shape}, the module {expected}"
+            )
+
+
+def _extra_deviation(name: str, graph: Sequence[Outputs], module: Outputs) -> float:
+    """Return the largest deviation in either kind of batch, as a fraction of the largest value."""
+    expected = module[name].astype(np.float64)
+    deviation = max(float(np.abs(outputs[name] - expected).max()) for outputs in graph)
+    scale = float(np.abs(expected).max()) or 1.0
+    return deviation / scale if np.isfinite(deviation) else float("inf")
+
+
 def _in_batches(
-    function: LandmarkFunction,
+    function: OutputFunction,
     pixels: NDArray[np.uint8],
     batches: Sequence[slice],
     progress: Callable[[int], None],
-) -> NDArray[np.float32]:
+) -> dict[str, NDArray[Any]]:
     parts = []
     for batch in batches:
         count = batch.stop - batch.start
-        landmarks = function(pixels[batch])
-        if landmarks.shape[0] != count:
-            raise ParityError(
-                f"a batch of {count} crops gave landmarks of shape {landmarks.shape}; "
-                "the batch is baked into the graph"
-            )
-        parts.append(landmarks)
+        outputs = function(pixels[batch])
+        for name in _COMPARED:
+            if name in outputs and outputs[name].shape[0] != count:
+                raise ParityError(
+                    f"a batch of {count} crops gave {name} of shape {outputs[name].shape}; "
+                    "the batch is baked into the graph"
+                )
+        parts.append({name: array for name, array in outputs.items() if name in _COMPARED})
         progress(count)
-    return np.concatenate(parts)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _distance_px(

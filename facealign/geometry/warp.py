@@ -12,7 +12,6 @@ from facealign.spec import CropSpec
 
 __all__ = ["crops_from_frame"]
 
-_FLAGS = {"bilinear": cv2.INTER_LINEAR}
 # OpenCV 4 addresses the source with 16-bit integers and asserts that it is smaller than SHRT_MAX.
 _MAX_SOURCE_PX = 32766
 # Bilinear reads one pixel past the square; the other is for OpenCV 4's rounding to 1/32 px.
@@ -45,6 +44,9 @@ def crops_from_frame(
         low, high = _covered(centre, side, frame.shape)
         if np.any(low >= high):
             continue  # nothing but border
+        if spec.interpolation == "nearest":
+            _copy_nearest(frame, centre, side, crops[index])
+            continue
         if np.any(high - low > _MAX_SOURCE_PX):
             raise InputError(
                 f"box {index} covers {int((high - low).max())} px of the frame, "
@@ -66,6 +68,27 @@ def _covered(
     return low.astype(np.int64), high.astype(np.int64)
 
 
+def _copy_nearest(
+    frame: NDArray[np.uint8],
+    centre: NDArray[np.float64],
+    side: np.float64,
+    crop: NDArray[np.uint8],
+) -> None:
+    """Fill `crop` with the pixel of `frame` under the middle of each of its own; leave the rest.
+
+    ``cv2.warpAffine`` with ``INTER_NEAREST`` would round positions to 1/32 px or so, differently in
+    each release; rows and columns are independent, so two index lists do it exactly.
+
+    Source: ``Image.transform`` of PIL, as SPIGA cuts its crops (SPEC 2.2).
+    """
+    size_px = len(crop)
+    steps = (np.arange(size_px) + 0.5 - size_px / 2) / (size_px / side)
+    columns, rows = (np.floor(steps + middle).astype(np.int64) for middle in centre)
+    inside_y = (rows >= 0) & (rows < frame.shape[0])
+    inside_x = (columns >= 0) & (columns < frame.shape[1])
+    crop[np.ix_(inside_y, inside_x)] = frame[np.ix_(rows[inside_y], columns[inside_x])]
+
+
 def _warped(
     region: NDArray[np.uint8], matrix: NDArray[np.float64], spec: CropSpec
 ) -> NDArray[np.uint8]:
@@ -73,7 +96,7 @@ def _warped(
         region,
         matrix,
         (spec.size_px, spec.size_px),
-        flags=_FLAGS[spec.interpolation],
+        flags=cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=(spec.border_value,) * 3,
     )

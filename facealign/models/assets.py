@@ -27,17 +27,20 @@ _READERS: dict[str, _Reader] = {
 }
 
 
-def parse_assets(arguments: Sequence[str], family: Family) -> dict[str, Path]:
+def parse_assets(
+    arguments: Sequence[str], family: Family, hyperparameters: object
+) -> dict[str, Path]:
     """Return the path of each side file, by name.
 
     Args:
         arguments: What stood behind each ``--asset``: ``"mean-shape=init_98.npz"``.
         family: The family that the side files belong to.
+        hyperparameters: Of the family's own class; they tell which it needs.
 
     Raises:
         UsageError: If an argument is not NAME=FILE, or its name is unknown or there twice.
     """
-    known = [spec.name for spec in family.assets]
+    known = [spec.name for spec in family.assets(hyperparameters)]
     paths: dict[str, Path] = {}
     for argument in arguments:
         name, equals, file = argument.partition("=")
@@ -71,13 +74,14 @@ def read_assets(
     Raises:
         AssetError: If one is missing, unreadable, or does not fit the hyper-parameters.
     """
-    for spec in family.assets:
+    needed = family.assets(hyperparameters)
+    for spec in needed:
         if spec.name not in paths:
             raise AssetError(
                 f"`{family.name}` needs its {spec.name}, {spec.meaning}, which is not in the "
                 f"checkpoint ({spec.where}); pass `--asset {spec.name}=FILE`"
             )
-    return {spec.name: spec.read(paths[spec.name], hyperparameters) for spec in family.assets}
+    return {spec.name: spec.read(paths[spec.name], hyperparameters) for spec in needed}
 
 
 def read_array(path: Path, *, key: str | None = None) -> NDArray[np.float64]:

@@ -10,12 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from facealign.errors import StateDictError, UnknownFamilyError, UsageError
-from facealign.models.family import Family, Shapes, discover_families
+from facealign.models.backbone import Shapes
+from facealign.models.family import Family, KeySignature, discover_families
 from facealign.models.source_file import did_you_mean, nearest_name
 
 __all__ = ["Detection", "detect", "load_weights"]
 
 _KEYS_SHOWN = 3
+_CONSTANT_BAR = 1e-6  # constants are of order one; float32 rounds them to 6e-8
 _COUNTER = ".num_batches_tracked"  # inference never reads it, and old checkpoints lack it
 
 
@@ -52,19 +54,23 @@ def detect(
     return Detection(found, _read_hyperparameters(shapes, settings or {}, found))
 
 
-def load_weights(network: nn.Module, state_dict: Mapping[str, Tensor]) -> None:
-    """Copy a state dict into a network, strictly; only counters of BatchNorm may be missing.
+def load_weights(network: nn.Module, state_dict: Mapping[str, Tensor], family: Family) -> None:
+    """Copy a state dict into a network, strictly.
+
+    Missing may only be the counters of BatchNorm, what the family never uses, and its constants.
 
     Raises:
-        StateDictError: If keys are missing or surplus, or a shape differs; nothing is copied then.
+        StateDictError: If other keys are missing, any are surplus, or a shape or the value of a
+            constant differs; nothing is copied then.
     """
     own = network.state_dict()
-    missing = [key for key in own if key not in state_dict and not key.endswith(_COUNTER)]
+    missing = [key for key in own if key not in state_dict and not _may_lack(key, own[key], family)]
     surplus = [key for key in state_dict if key not in own]
     faults = [
         _fault("missing", missing, candidates=surplus),
         _fault("surplus", surplus, candidates=own),
         _shape_fault(own, state_dict),
+        _constant_fault(own, state_dict, family),
     ]
     if any(faults):
         raise StateDictError(
@@ -101,19 +107,26 @@ def _named_family(name: str, families: Sequence[Family]) -> Family:
 
 
 def _is_of_family(shapes: Shapes, family: Family) -> bool:
-    signature = family.signature
+    return any(_fits(shapes, signature) for signature in family.signatures)
+
+
+def _fits(shapes: Shapes, signature: KeySignature) -> bool:
     has_all = all(key in shapes for key in signature.required)
     return has_all and not any(key in shapes for key in signature.excluded)
 
 
 def _nearness(shapes: Shapes, family: Family) -> float:
-    required = family.signature.required
+    return max(_share(shapes, signature) for signature in family.signatures)
+
+
+def _share(shapes: Shapes, signature: KeySignature) -> float:
+    required = signature.required
     return sum(key in shapes for key in required) / max(1, len(required))
 
 
 def _near_miss(shapes: Shapes, family: Family) -> str:
     """Return ``slpt: 3 of 4 keys, lacks `a` (nearest `b`)``."""
-    signature = family.signature
+    signature = max(family.signatures, key=lambda signature: _share(shapes, signature))
     missing = [key for key in signature.required if key not in shapes]
     surplus = [key for key in signature.excluded if key in shapes]
     count = len(signature.required)
@@ -157,6 +170,28 @@ def _fault(kind: str, keys: Sequence[str], *, candidates: Iterable[str]) -> str:
         return ""
     noun = "key" if len(keys) == 1 else "keys"
     return f"{len(keys)} {kind} {noun}: {_listed(keys, candidates=candidates)}"
+
+
+def _may_lack(key: str, own: Tensor, family: Family) -> bool:
+    return (
+        key.endswith(_COUNTER)
+        or family.is_unused(key, own.shape)
+        or family.is_constant(key, own.shape)
+    )
+
+
+def _constant_fault(own: Mapping[str, Tensor], given: Mapping[str, Tensor], family: Family) -> str:
+    wrong = [
+        key
+        for key, value in own.items()
+        if key in given
+        and given[key].shape == value.shape
+        and family.is_constant(key, value.shape)
+        and not torch.allclose(given[key].double(), value.double(), rtol=0, atol=_CONSTANT_BAR)
+    ]
+    if not wrong:
+        return ""
+    return f"{_listed(wrong)} hold other values than this network computes by itself"
 
 
 def _shape_fault(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:

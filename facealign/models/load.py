@@ -15,7 +15,7 @@ from torch import nn
 from facealign.models.assets import parse_assets, read_assets
 from facealign.models.checkpoint import Checkpoint
 from facealign.models.detect import Detection, load_weights
-from facealign.models.family import Exportable, Family
+from facealign.models.family import Card, Exportable, Family
 from facealign.spec import CropSpec, Scheme
 
 __all__ = ["Asset", "Model", "assemble", "load_assets"]
@@ -57,18 +57,23 @@ class Model:
         return self.family.crop(self.hyperparameters)
 
     @property
+    def card(self) -> Card:
+        """Facts for people."""
+        return self.family.card(self.hyperparameters)
+
+    @property
     def scheme(self) -> Scheme:
         """The landmark set."""
         return self.family.scheme(self.hyperparameters)
 
-    def points(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+    def points(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """Return every named point of the reference network.
 
         Args:
             crops: ``(B, S, S, 3)`` uint8 BGR.
 
         Returns:
-            Arrays by name, ``landmarks`` ``(B, N, 2)`` among them.
+            Arrays by name, ``landmarks`` ``(B, N, 2)`` float32 among them, a fraction of the crop.
         """
         with torch.no_grad():
             points = self.family.reference(self.network, torch.from_numpy(crops.copy()))
@@ -76,7 +81,8 @@ class Model:
 
     def landmarks(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return ``(B, N, 2)`` landmarks of the reference network, a fraction of the crop."""
-        return self.points(crops)["landmarks"]
+        landmarks: NDArray[np.float32] = self.points(crops)["landmarks"]
+        return landmarks
 
 
 def load_assets(detection: Detection, arguments: Sequence[str]) -> dict[str, Asset]:
@@ -86,8 +92,9 @@ def load_assets(detection: Detection, arguments: Sequence[str]) -> dict[str, Ass
         UsageError: If an argument cannot be understood.
         AssetError: If a side file is missing or does not fit.
     """
-    paths = parse_assets(arguments, detection.family)
-    arrays = read_assets(detection.family, detection.hyperparameters, paths)
+    family, hyperparameters = detection.family, detection.hyperparameters
+    paths = parse_assets(arguments, family, hyperparameters)
+    arrays = read_assets(family, hyperparameters, paths)
     return {
         name: Asset(array, paths[name].name, hashlib.sha256(paths[name].read_bytes()).hexdigest())
         for name, array in arrays.items()
@@ -103,7 +110,7 @@ def assemble(checkpoint: Checkpoint, detection: Detection, assets: Mapping[str, 
     family = detection.family
     arrays = {name: asset.array for name, asset in assets.items()}
     network = family.build_network(detection.hyperparameters, arrays)
-    load_weights(network, checkpoint.state_dict)
+    load_weights(network, checkpoint.state_dict, family)
     network.eval().requires_grad_(requires_grad=False)
     exportable = family.build_exportable(network)
     return Model(

@@ -30,7 +30,7 @@ from facealign.export.parity import BATCH_SIZES, ParityReport
 from facealign.geometry import crops_from_frame, placement_from_boxes
 from facealign.models.checkpoint import Checkpoint
 from facealign.models.load import Model
-from facealign.spec import TensorSpec, contract_input, contract_landmarks
+from facealign.spec import TensorSpec, contract_input, contract_outputs
 
 __all__ = [
     "bundle_files",
@@ -66,8 +66,8 @@ _TOOLS = (
 
 def contract(model: Model) -> tuple[TensorSpec, tuple[TensorSpec, ...]]:
     """Return the input and the outputs that the graph of `model` must have."""
-    landmarks = contract_landmarks(model.scheme.landmark_count)
-    return contract_input(model.crop.size_px), (landmarks,)
+    outputs = contract_outputs(model.scheme.landmark_count, model.family.extra_outputs)
+    return contract_input(model.crop.size_px), outputs
 
 
 def graph_metadata(model: Model, checkpoint: Checkpoint) -> dict[str, str]:
@@ -134,7 +134,7 @@ def bundle_manifest(
         probes=_probes(model),
         checkpoint=Fingerprint(checkpoint.path.name, checkpoint.sha256),
         assets={name: Fingerprint(a.file_name, a.sha256) for name, a in model.assets.items()},
-        card=CardEntry(**asdict(model.family.card)),
+        card=CardEntry(**asdict(model.card)),
         golden=_GOLDEN,
         tools={name: version(name) for name in _TOOLS},
         options={name: str(value) for name, value in settings.items()},
@@ -154,6 +154,7 @@ def _graph_entry(graph: ir.Model, parity: ParityReport) -> GraphEntry:
             crop_count=parity.crop_count,
             batch_sizes=BATCH_SIZES,
             bar_px=parity.bar_px,
+            undecided_count=parity.undecided_count,
         ),
     )
 
@@ -164,7 +165,11 @@ def _golden(model: Model) -> Golden:
     placement = placement_from_boxes(boxes, model.crop.from_box)
     extra = [c.pixels for c in parity_crops(model.crop.size_px) if c.name in _SELF_TEST_EXTRA]
     crops = np.concatenate([crops_from_frame(frame, placement, model.crop), np.stack(extra)])
-    return Golden(frame=frame, boxes=boxes, crops=crops, landmarks=model.landmarks(crops))
+    points = model.points(crops)
+    landmarks = points["landmarks"]
+    if "undecided" in points:  # what rounding decides may be otherwise on another machine
+        landmarks = np.where(points["undecided"][..., None], np.float32(np.nan), landmarks)
+    return Golden(frame=frame, boxes=boxes, crops=crops, landmarks=landmarks)
 
 
 def _probes(model: Model) -> tuple[str, ...]:

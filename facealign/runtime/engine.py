@@ -34,7 +34,8 @@ class Engine(Protocol):
             crops: ``(B, S, S, 3)`` uint8 BGR, B from 1 to `max_batch`.
 
         Returns:
-            ``landmarks`` is ``(B, N, 2)`` float32, a fraction of the crop.
+            ``landmarks`` is ``(B, N, 2)`` float32, a fraction of the crop; then what else the
+            bundle's manifest promises.
         """
         ...
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +12,15 @@ from facealign.errors import UsageError
 
 __all__ = ["FakeEngine"]
 
+CropFunction = Callable[[NDArray[np.uint8]], NDArray[np.floating]]
+
 
 class FakeEngine:
     """A test double for `Engine`; it is never chosen by name, only handed to `open_session`.
 
     Args:
         landmarks_from_crops: From ``(B, S, S, 3)`` uint8 crops to ``(B, N, 2)`` landmarks.
+        extra: From the same crops to the outputs behind the landmarks, by name.
         max_batch: As any engine's.
         failure: Raised by `run`, from call `fail_at` on.
         fail_at: 0 for the first call.
@@ -31,8 +34,9 @@ class FakeEngine:
 
     def __init__(
         self,
-        landmarks_from_crops: Callable[[NDArray[np.uint8]], NDArray[np.floating]],
+        landmarks_from_crops: CropFunction,
         *,
+        extra: Mapping[str, CropFunction] | None = None,
         max_batch: int = 4,
         failure: Exception | None = None,
         fail_at: int = 0,
@@ -40,13 +44,13 @@ class FakeEngine:
         self.max_batch = max_batch
         self.batch_sizes: list[int] = []
         self.is_closed = False
-        self._landmarks_from_crops = landmarks_from_crops
+        self._functions = {"landmarks": landmarks_from_crops, **(extra or {})}
         self._failure = failure
         self._fail_at = fail_at
         self._lock = threading.Lock()
 
     def run(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-        """Return ``landmarks`` alone.
+        """Return ``landmarks``, and what `extra` gives.
 
         Raises:
             UsageError: If the engine is closed.
@@ -58,7 +62,7 @@ class FakeEngine:
             self.batch_sizes.append(len(crops))
         if self._failure is not None and call >= self._fail_at:
             raise self._failure
-        return {"landmarks": self._landmarks_from_crops(crops).astype(np.float32)}
+        return {name: of(crops).astype(np.float32) for name, of in self._functions.items()}
 
     def close(self) -> None:
         """Note that it was called."""

@@ -94,7 +94,8 @@ class Session:
                 than one run of the engine takes are run in turns.
 
         Returns:
-            F faces in the order of `boxes`, in frame pixels.
+            F faces in the order of `boxes`, in frame pixels, with pose or score if the family gives
+            them.
 
         Raises `ShapeError` if `frame` or `boxes` is not of that shape and type, `InputError` if a
         box cannot be used, `UsageError` if the session is closed and `BackendError` if the engine
@@ -106,8 +107,14 @@ class Session:
         check_boxes_in_frame(corners, frame)
         placement = placement_from_boxes(corners, self.manifest.crop.from_box)
         crops = crops_from_frame(frame, placement, self.manifest.crop)
-        xy = frame_from_crop(self.run_crops(crops)["landmarks"], placement)
-        return Landmarks(xy.astype(np.float32), corners, self.manifest.scheme)
+        outputs = self.run_crops(crops)
+        return Landmarks(
+            xy=frame_from_crop(outputs["landmarks"], placement).astype(np.float32),
+            boxes=corners,
+            scheme=self.manifest.scheme,
+            pose=outputs.get("pose"),
+            score=outputs.get("score"),
+        )
 
     def run_crops(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         """Return every output of the graph, by name.
@@ -116,7 +123,8 @@ class Session:
             crops: ``(K, S, S, 3)`` uint8 BGR of the bundle's crop size, K from 0 up.
 
         Returns:
-            ``landmarks`` is ``(K, N, 2)`` float32, a fraction of the crop.
+            ``landmarks`` is ``(K, N, 2)`` float32, a fraction of the crop; ``pose`` ``(K, 6)`` and
+            ``score`` ``(K, N)`` are there if the family gives them, as in `Landmarks`.
 
         Raises `ShapeError` if `crops` is not of that shape and type, `UsageError` if the session is
         closed and `BackendError` if the engine fails or breaks the promise of the manifest.

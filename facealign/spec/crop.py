@@ -32,12 +32,14 @@ class CropSpec:
         from_box: Rule for a detector's box.
         from_landmarks: Rule for the bounding box of known landmarks, the protocol of published
             figures.
-        interpolation: How pixels are read.
+        interpolation: How pixels are read. ``"bilinear"``: the pixel with index i is at position i,
+            as OpenCV has it. ``"nearest"``: pixel i covers i to i + 1, as PIL has it, and crop
+            pixel j takes the frame's pixel under its own middle, j + 0.5.
         border_value: Grey level outside the frame, 0 to 255.
     """
 
     size_px: int
     from_box: SquareRule
     from_landmarks: SquareRule
-    interpolation: Literal["bilinear"] = "bilinear"
+    interpolation: Literal["bilinear", "nearest"] = "bilinear"
     border_value: int = 0

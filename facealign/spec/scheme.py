@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["WFLW98", "Scheme", "scheme_by_count", "scheme_by_name"]
+__all__ = ["AFLW19", "COFW29", "FACE68", "WFLW98", "Scheme", "scheme_by_count", "scheme_by_name"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,46 @@ WFLW98 = Scheme(
     ),
 )
 
-_SCHEMES = (WFLW98,)
+# Source: the iBUG 68-point mark-up (Sagonas et al., ICCVW 2013, 300 Faces in-the-Wild).
+FACE68 = Scheme(
+    name="300w68",
+    landmark_count=68,
+    contours=(
+        _span(0, 16),
+        _span(17, 21),
+        _span(22, 26),
+        _span(27, 30),
+        _span(31, 35),
+        (*_span(36, 41), 36),
+        (*_span(42, 47), 42),
+        (*_span(48, 59), 48),
+        (*_span(60, 67), 60),
+    ),
+)
+
+# Source: the COFW annotation figure (Burgos-Artizzu et al., ICCV 2013): brows, eyes, nose, lips.
+COFW29 = Scheme(
+    name="cofw29",
+    landmark_count=29,
+    contours=(
+        (0, 4, 2, 5, 0),
+        (1, 6, 3, 7, 1),
+        (8, 12, 10, 13, 8),
+        (9, 14, 11, 15, 9),
+        (18, 20, 19, 21, 18),
+        (22, 24, 23, 27, 22),
+        (22, 25, 23, 26, 22),
+    ),
+)
+
+# Source: the AFLW annotation figure without the ears (Koestinger et al., ICCVW 2011).
+AFLW19 = Scheme(
+    name="aflw19",
+    landmark_count=19,
+    contours=tuple(_span(first, first + 2) for first in range(0, 18, 3)),
+)
+
+_SCHEMES = (WFLW98, FACE68, COFW29, AFLW19)
 
 
 def scheme_by_count(landmark_count: int) -> Scheme:

@@ -1,4 +1,4 @@
-"""One family at a time, tiny: its network, its graph, and one thread to run them on."""
+"""One variant at a time, tiny: its network, its graph, and one thread to run them on."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from facealign.models.family import Family, discover_families
+from facealign.models.family import Family
 from facealign.models.load import Model
-from tests.conformance.tiny import tiny_graph, tiny_model
+from tests.conformance.tiny import tiny_detection, tiny_graph, tiny_model, tiny_names
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -21,17 +21,22 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(count)
 
 
-@pytest.fixture(params=discover_families(), ids=lambda family: str(family.name))
-def family(request: pytest.FixtureRequest) -> Family:
-    found: Family = request.param
+@pytest.fixture(params=tiny_names(), scope="module")
+def name(request: pytest.FixtureRequest) -> str:
+    found: str = request.param
     return found
 
 
-@pytest.fixture
-def model(family: Family) -> Model:
-    return tiny_model(family.name)
+@pytest.fixture(scope="module")
+def family(name: str) -> Family:
+    return tiny_detection(name).family
 
 
-@pytest.fixture
-def graph(family: Family) -> bytes:
-    return tiny_graph(family.name)
+@pytest.fixture(scope="module")
+def model(name: str) -> Model:
+    return tiny_model(name)
+
+
+@pytest.fixture(scope="module")
+def graph(name: str) -> bytes:
+    return tiny_graph(name)

@@ -1,4 +1,4 @@
-"""What every family must do, on its tiny network; standing in `families/` is all it takes."""
+"""What every family must do, on its tiny networks; standing in `families/` is all it takes."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ LEAST_MOVE_PX = 0.1  # mean measured: slpt 0.75 px
 
 
 @pytest.fixture
-def checkpoint(family: Family) -> Checkpoint:
-    return tiny_checkpoint(family.name)
+def checkpoint(name: str) -> Checkpoint:
+    return tiny_checkpoint(name)
 
 
 @pytest.fixture
@@ -37,16 +37,11 @@ def crops(model: Model) -> NDArray[np.uint8]:
     return np.stack([crop.pixels for crop in parity_crops(model.crop.size_px)[:8]])
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def parity(model: Model, graph: bytes) -> ParityReport:
-    engine = OrtEngine(
-        graph, input_name="image", output_names=["landmarks"], max_batch=8, threads=1
-    )
-    return measure_parity(
-        model.landmarks,
-        lambda pixels: engine.run(pixels)["landmarks"],
-        parity_crops(model.crop.size_px),
-    )
+    names = [spec.name for spec in contract(model)[1]]
+    engine = OrtEngine(graph, input_name="image", output_names=names, max_batch=8, threads=1)
+    return measure_parity(model.points, engine.run, parity_crops(model.crop.size_px))
 
 
 def landmarks_px(graph: bytes, model: Model, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -62,7 +57,7 @@ def test_family_is_detected_from_its_own_keys(family: Family, checkpoint: Checkp
 def test_family_reads_its_sizes_from_shapes(family: Family, checkpoint: Checkpoint) -> None:
     sizes = detect(checkpoint.shapes).hyperparameters
 
-    rebuilt = family.build_network(sizes, family.tiny_assets(sizes)).state_dict()
+    rebuilt = family.build_network(sizes, family.made_up_assets(sizes)).state_dict()
     assert {key: tuple(value.shape) for key, value in rebuilt.items()} == checkpoint.shapes
 
 

@@ -31,6 +31,7 @@ Target = TypeVar("Target")
 Points = dict[str, NDArray[np.float32]]
 Candidate = Callable[[NDArray[np.uint8]], Points]
 
+SLPT = "slpt/slpt"
 SIZE_PX = 64
 CROPS = parity_crops(SIZE_PX)[2::3]  # every fault shows on a third of them, in less time
 # The bar of a 256 crop as the same fraction of the tiny one. Measured: the intact graph is within
@@ -62,19 +63,19 @@ def test_parity_catches_fault_in_graph(fault: Fault[ir.Model]) -> None:
 
 @each(FORM_FAULTS)
 def test_contract_catches_fault_in_form(fault: Fault[ir.Model]) -> None:
-    graph = graph_from_bytes(tiny_graph("slpt"))
+    graph = graph_from_bytes(tiny_graph(SLPT))
     fault.spoil(graph)
 
     with pytest.raises(GraphContractError, match=f"the graph breaks its contract: .*{fault.sign}"):
-        check_contract(graph, *contract(tiny_model("slpt")))
+        check_contract(graph, *contract(tiny_model(SLPT)))
 
 
 @each(FORM_FAULTS)
 def test_contract_complains_of_fault_in_form_once(fault: Fault[ir.Model]) -> None:
-    graph = graph_from_bytes(tiny_graph("slpt"))
+    graph = graph_from_bytes(tiny_graph(SLPT))
     fault.spoil(graph)
 
-    assert len(contract_problems(graph, *contract(tiny_model("slpt")))) == 1
+    assert len(contract_problems(graph, *contract(tiny_model(SLPT)))) == 1
 
 
 @each(NETWORK_FAULTS)
@@ -113,7 +114,7 @@ def test_first_divergence_finds_none_in_what_is_intact(intact: Candidate) -> Non
 
 
 def test_contract_holds_for_what_is_intact() -> None:
-    check_contract(graph_from_bytes(tiny_graph("slpt")), *contract(tiny_model("slpt")))
+    check_contract(graph_from_bytes(tiny_graph(SLPT)), *contract(tiny_model(SLPT)))
 
 
 def test_padding_of_grid_sample_is_no_fault_as_no_sample_leaves_the_map() -> None:
@@ -128,7 +129,7 @@ def test_padding_of_grid_sample_is_no_fault_as_no_sample_leaves_the_map() -> Non
 @cache
 def network_candidate(spoil: Spoil[Slpt]) -> Candidate:
     """Return the points of the rewritten module of a spoiled network."""
-    network = copy.deepcopy(tiny_model("slpt").network)
+    network = copy.deepcopy(tiny_model(SLPT).network)
     assert isinstance(network, Slpt)
     with torch.no_grad():
         spoil(network)
@@ -138,7 +139,7 @@ def network_candidate(spoil: Spoil[Slpt]) -> Candidate:
 @cache
 def module_candidate(spoil: Spoil[ExportableSlpt]) -> Candidate:
     """Return the points of a spoiled rewritten module."""
-    module = copy.deepcopy(tiny_model("slpt").exportable)
+    module = copy.deepcopy(tiny_model(SLPT).exportable)
     assert isinstance(module, ExportableSlpt)
     with torch.no_grad():
         spoil(module)
@@ -148,9 +149,9 @@ def module_candidate(spoil: Spoil[ExportableSlpt]) -> Candidate:
 @cache
 def graph_candidate(spoil: Spoil[ir.Model]) -> Candidate:
     """Return the points of a spoiled graph."""
-    graph = graph_from_bytes(tiny_graph("slpt"))
+    graph = graph_from_bytes(tiny_graph(SLPT))
     spoil(graph)
-    names = tiny_model("slpt").output_names
+    names = tiny_model(SLPT).output_names
     engine = OrtEngine(
         expose_values(bytes_from_graph(graph), names),
         input_name="image",
@@ -186,10 +187,10 @@ def point_of_divergence(candidate: Candidate) -> str | None:
     worst = parity(candidate).worst_crop
     first, second, *_ = crops.values()
     batch = np.stack([first, crops[worst], second])
-    names = tiny_model("slpt").output_names
+    names = tiny_model(SLPT).output_names
     divergence = first_divergence(
-        tiny_graph("slpt"),
-        expected=tiny_model("slpt").points(batch),
+        tiny_graph(SLPT),
+        expected=tiny_model(SLPT).points(batch),
         found=candidate(batch),
         names=(*names[1:], names[0]),
     )
@@ -199,8 +200,8 @@ def point_of_divergence(candidate: Candidate) -> str | None:
 @cache
 def parity(candidate: Candidate) -> ParityReport:
     return measure_parity(
-        lambda crops: _expected(crops.tobytes(), len(crops)),
-        lambda crops: candidate(crops)["landmarks"],
+        lambda crops: {"landmarks": _expected(crops.tobytes(), len(crops))},
+        lambda crops: {"landmarks": candidate(crops)["landmarks"]},
         CROPS,
         bar_px=BAR_PX,
     )
@@ -210,4 +211,4 @@ def parity(candidate: Candidate) -> ParityReport:
 def _expected(pixels: bytes, count: int) -> NDArray[np.float32]:
     """Return the landmarks of the network; the same crops come with every fault."""
     crops = np.frombuffer(pixels, np.uint8).reshape(count, SIZE_PX, SIZE_PX, 3)
-    return tiny_model("slpt").landmarks(crops)
+    return tiny_model(SLPT).landmarks(crops)

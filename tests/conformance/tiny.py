@@ -1,4 +1,7 @@
-"""The tiny network of every family with recipe weights, and its graph; made once per run."""
+"""The tiny networks of every family with recipe weights, and their graphs; made once per run.
+
+A name is that of the family and that of the variant, such as ``slpt/slpt``.
+"""
 
 from __future__ import annotations
 
@@ -16,40 +19,60 @@ from facealign.export.passes.simplify import simplify
 from facealign.export.trace import trace
 from facealign.models.checkpoint import Checkpoint
 from facealign.models.detect import Detection
-from facealign.models.family import Family, discover_families
+from facealign.models.family import discover_families
 from facealign.models.load import Asset, Model, assemble
 from facealign.pipeline.contents import contract, graph_metadata
 
-__all__ = ["family_by_name", "tiny_checkpoint", "tiny_graph", "tiny_model", "traced_bytes"]
+__all__ = [
+    "tiny_checkpoint",
+    "tiny_detection",
+    "tiny_graph",
+    "tiny_model",
+    "tiny_names",
+    "traced_bytes",
+]
 
 
-def family_by_name(name: str) -> Family:
-    return next(family for family in discover_families() if family.name == name)
+def tiny_names() -> list[str]:
+    """Return every variant of every family."""
+    return [
+        f"{family.name}/{variant}" for family in discover_families() for variant in family.tiny()
+    ]
+
+
+@cache
+def tiny_detection(name: str) -> Detection:
+    """Return family and sizes; they are given, as no shape shows the size of the crop."""
+    family_name, _, variant = name.partition("/")
+    family = next(family for family in discover_families() if family.name == family_name)
+    return Detection(family, family.tiny()[variant])
 
 
 @cache
 def tiny_checkpoint(name: str) -> Checkpoint:
     """Return what reading a file of the tiny network's weights would give."""
-    family = family_by_name(name)
-    hyperparameters = family.tiny()
-    network = family.build_network(hyperparameters, family.tiny_assets(hyperparameters))
+    detection = tiny_detection(name)
+    family, hyperparameters = detection.family, detection.hyperparameters
+    network = family.build_network(hyperparameters, family.made_up_assets(hyperparameters))
     state_dict = recipe_state_dict(network)
     file = io.BytesIO()
     torch.save(state_dict, file)
     digest = hashlib.sha256(file.getvalue()).hexdigest()
-    return Checkpoint(Path(f"tiny_{name}.pt"), digest, state_dict, wrapper=None, prefix="")
+    return Checkpoint(
+        Path(f"tiny_{name.replace('/', '_')}.pt"), digest, state_dict, wrapper=None, prefix=""
+    )
 
 
 @cache
 def tiny_model(name: str) -> Model:
-    """Return the tiny network; its sizes are given, as no shape shows the size of the crop."""
-    family = family_by_name(name)
-    hyperparameters = family.tiny()
+    """Return the tiny network."""
+    detection = tiny_detection(name)
+    family = detection.family
     assets = {
         asset: Asset(array, f"{asset}.npy", hashlib.sha256(npy_from_array(array)).hexdigest())
-        for asset, array in family.tiny_assets(hyperparameters).items()
+        for asset, array in family.made_up_assets(detection.hyperparameters).items()
     }
-    return assemble(tiny_checkpoint(name), Detection(family, hyperparameters), assets)
+    return assemble(tiny_checkpoint(name), detection, assets)
 
 
 @cache

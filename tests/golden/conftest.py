@@ -69,7 +69,7 @@ def slpt_6_graph(slpt_6_compiled: Compiled) -> bytes:
 
 def _checkpoint(folder: Path, *, layers: str) -> Path:
     path = folder / "slpt.safetensors"
-    make_checkpoint.main([str(path), "--layers", layers])
+    make_checkpoint.main([str(path), "--model", f"slpt_98_dec{layers}"])
     return path
 
 

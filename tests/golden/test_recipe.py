@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import zlib
+from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import make_checkpoint
 import numpy as np
@@ -17,19 +18,8 @@ import torch
 from facealign.models.checkpoint import read_checkpoint
 from tests.reference import REFERENCE, needs_reference
 
-HERE = Path(__file__).parent
 RELATIVE_SUM = 1e-9  # max measured 1.1e-19 of the sum of absolute values, numpy 2.3
-both_sizes = pytest.mark.parametrize(
-    "layer_count", [pytest.param(6, id="6-layers"), pytest.param(12, id="12-layers")]
-)
-
-
-def authors_keys(layer_count: int) -> dict[str, Any]:
-    """Return shape, dtype and sum of every tensor of the authors' state dict, by key."""
-    keys: dict[str, Any] = json.loads(
-        (HERE / f"slpt_98_dec{layer_count}.keys.json").read_text(encoding="ascii")
-    )
-    return keys
+each_model = pytest.mark.parametrize("model", make_checkpoint.model_names())
 
 
 def reference_module(name: str) -> ModuleType:
@@ -42,9 +32,10 @@ def reference_module(name: str) -> ModuleType:
     return module
 
 
-@both_sizes
-def test_checkpoint_has_names_shapes_and_types_of_authors(layer_count: int) -> None:
-    state_dict = make_checkpoint.slpt_state_dict(layer_count)
+@each_model
+def test_checkpoint_has_names_shapes_and_types_of_authors(model: str) -> None:
+    with torch.device("meta"):
+        state_dict = untrained(model).state_dict()
 
     found = {
         key: (list(value.shape), str(value.dtype).removeprefix("torch."))
@@ -52,23 +43,57 @@ def test_checkpoint_has_names_shapes_and_types_of_authors(layer_count: int) -> N
     }
 
     expected = {
-        key: (entry["shape"], entry["dtype"]) for key, entry in authors_keys(layer_count).items()
+        key: (entry["shape"], entry["dtype"])
+        for key, entry in make_checkpoint.model_keys(model).items()
     }
     assert found == expected
 
 
-@both_sizes
-def test_checkpoint_has_sums_of_authors(layer_count: int) -> None:
-    keys = {key: entry for key, entry in authors_keys(layer_count).items() if "sum" in entry}
-    state_dict = make_checkpoint.slpt_state_dict(layer_count)
+@each_model
+def test_constants_of_checkpoint_are_those_of_authors(model: str) -> None:
+    keys = make_checkpoint.model_keys(model)
+    constants = {key: entry["crc32"] for key, entry in keys.items() if entry["kind"] == "constant"}
+    state_dict = untrained(model).state_dict() if constants else {}
 
-    values = {key: state_dict[key].double() for key in keys}
+    found = {key: zlib.crc32(state_dict[key].numpy().tobytes()) for key in constants}
+
+    assert found == constants
+
+
+@each_model
+def test_recipe_has_sums_of_authors(model: str) -> None:
+    keys = make_checkpoint.model_keys(model)
+    learned = {
+        key: entry for key, entry in keys.items() if "sum" in entry and entry["kind"] != "constant"
+    }
+
     deviations = {
-        key: abs(float(values[key].sum()) - entry["sum"]) / float(values[key].abs().sum())
-        for key, entry in keys.items()
+        key: relative_deviation(key, tuple(entry["shape"]), entry["sum"])
+        for key, entry in learned.items()
+        if entry["kind"] != "counter"
     }
 
     assert max(deviations.values()) <= RELATIVE_SUM
+
+
+def untrained(model: str) -> torch.nn.Module:
+    detection = make_checkpoint.model_detection(model)
+    family, hyperparameters = detection.family, detection.hyperparameters
+    return family.build_network(hyperparameters, family.made_up_assets(hyperparameters))
+
+
+def relative_deviation(key: str, shape: tuple[int, ...], expected: float) -> float:
+    total, absolute = sums_of_tensor(key, shape)
+    return abs(total - expected) / absolute
+
+
+@cache
+def sums_of_tensor(key: str, shape: tuple[int, ...]) -> tuple[float, float]:
+    """Return the sum of a recipe tensor, and that of its absolute values."""
+    tensor = recipe.tensor(key, shape)
+    assert tensor is not None, key
+    values = tensor.astype(np.float64)
+    return float(values.sum()), float(np.abs(values).sum())
 
 
 def test_tensor_refuses_vector_that_no_rule_covers() -> None:
@@ -119,6 +144,31 @@ def test_image_is_reference_bit_for_bit(seed: int) -> None:
 
 @needs_reference
 @pytest.mark.parametrize("landmark_count", [98, 68, 29])
+def test_face_model_is_reference(landmark_count: int) -> None:
+    reference = reference_module("assets")
+
+    points = recipe.face_model(landmark_count)
+
+    np.testing.assert_array_equal(points, reference.face_model(landmark_count))
+
+
+@needs_reference
+def test_camera_is_reference() -> None:
+    np.testing.assert_array_equal(recipe.camera(), reference_module("assets").camera())
+
+
+@needs_reference
+@pytest.mark.parametrize("landmark_count", [98, 68, 29])
+def test_edges_are_reference(landmark_count: int) -> None:
+    reference = reference_module("assets")
+
+    edges = recipe.edges(landmark_count)
+
+    np.testing.assert_array_equal(edges, reference.edges(landmark_count))
+
+
+@needs_reference
+@pytest.mark.parametrize("landmark_count", [98, 68, 29])
 def test_mean_shape_is_reference_as_fraction_of_crop(landmark_count: int) -> None:
     reference = reference_module("assets")
 
@@ -144,7 +194,7 @@ def test_main_writes_checkpoint_that_reads_back(
     checkpoint = read_checkpoint(tmp_path / name)
     assert (checkpoint.wrapper, checkpoint.prefix) == (wrapper, prefix)
     weight = checkpoint.state_dict["out_layer.weight"]
-    assert torch.equal(weight, make_checkpoint.slpt_state_dict(6)["out_layer.weight"])
+    assert torch.equal(weight, make_checkpoint.model_state_dict("slpt_98_dec6")["out_layer.weight"])
 
 
 def test_main_writes_mean_shape_in_crop_pixels(tmp_path: Path) -> None:

@@ -79,6 +79,7 @@ def test_golden_from_files_rejects_another_file(
         pytest.param({"boxes": np.zeros((9, 4))}, id="more-boxes-than-crops"),
         pytest.param({"frame": np.zeros((4, 4), np.uint8)}, id="grey-frame"),
         pytest.param({"boxes": np.zeros((1, 5))}, id="five-columns"),
+        pytest.param({"landmarks": np.full((3, 98, 2), np.nan)}, id="all-undecided"),
     ],
 )
 def test_golden_from_files_rejects_arrays_that_do_not_fit(

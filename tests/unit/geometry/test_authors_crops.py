@@ -24,6 +24,7 @@ MATRIX_PX = 2e-4
 # The golden crops are of one OpenCV; measured 1 level, on 0.005 % of the values, OpenCV 5.0.
 CROP_GREY = 2
 BACK_PX = 1e-9  # measured 6e-14
+SPIGA_BACK_PX = 1e-3
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +69,29 @@ def test_crop_rule_gives_the_authors_matrices_and_crops(
     np.testing.assert_allclose(matrices, authors[f"slpt_{protocol}_trans"], rtol=0, atol=MATRIX_PX)
     expected = authors[f"slpt_{protocol}_crop_rgb_hwc"].astype(int)
     assert np.abs(crops_rgb.astype(int) - expected).max() <= CROP_GREY
+
+
+def test_nearest_crop_rule_gives_every_pixel_of_spiga(
+    authors: dict[str, NDArray[np.float64]], photo: NDArray[np.uint8]
+) -> None:
+    rule = SquareRule(1.6, "exact")
+    placement = placement_from_boxes(corners(authors["bboxes_xywh"]), rule)
+
+    crops = crops_from_frame(photo, placement, CropSpec(256, rule, rule, "nearest"))
+
+    expected = authors["spiga_crop_u8_bgr_chw"].transpose(0, 2, 3, 1)
+    np.testing.assert_array_equal(crops, expected)
+
+
+def test_landmarks_return_to_the_frame_as_spiga_returns_them(
+    authors: dict[str, NDArray[np.float64]],
+) -> None:
+    rule = SquareRule(1.6, "exact")
+    placement = placement_from_boxes(corners(authors["bboxes_xywh"]), rule)
+
+    landmarks = frame_from_crop(authors["spiga_post_in"], placement)
+
+    np.testing.assert_allclose(landmarks, authors["spiga_post_out"], rtol=0, atol=SPIGA_BACK_PX)
 
 
 def test_landmarks_return_to_the_frame_as_the_authors_return_them(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -120,3 +122,40 @@ def test_crops_from_frame_rejects_a_square_that_covers_more_than_opencv_can_addr
 
     with pytest.raises(InputError, match=r"box 0 covers 40000 px .* shrink the frame first"):
         crops_from_frame(frame, placement_at(20_000, 2, 50_000), SPEC)
+
+
+NEAREST = CropSpec(32, RULE, RULE, "nearest", border_value=9)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "side"),
+    [
+        pytest.param(80.3, 60.2, 50.7, id="inside"),
+        pytest.param(80, 60, 32, id="one-to-one"),
+        pytest.param(3.4, 5.1, 40, id="over-the-top-left-corner"),
+        pytest.param(158.2, 119.4, 40, id="over-the-bottom-right-corner"),
+        pytest.param(70.2, 61.7, 0.5, id="half-a-pixel"),
+        pytest.param(80.0, 60.0, 1000.0, id="much-larger-than-the-frame"),
+    ],
+)
+def test_crops_from_frame_takes_the_pixel_under_the_middle_of_each_of_its_own(
+    frame: NDArray[np.uint8], x: float, y: float, side: float
+) -> None:
+    crop = crops_from_frame(frame, placement_at(x, y, side), NEAREST)[0]
+
+    for row, column in np.ndindex(32, 32):
+        source_y = math.floor((row + 0.5 - 16) * side / 32 + y)
+        source_x = math.floor((column + 0.5 - 16) * side / 32 + x)
+        is_inside = 0 <= source_y < frame.shape[0] and 0 <= source_x < frame.shape[1]
+        expected = frame[source_y, source_x] if is_inside else [9, 9, 9]
+        np.testing.assert_array_equal(crop[row, column], expected)
+
+
+def test_crops_from_frame_reads_the_nearest_of_any_width() -> None:
+    row = np.arange(120_000, dtype=np.int64)[None, :, None].astype(np.uint8)
+    frame = np.broadcast_to(row, (120_000, 120_000, 3))  # every row is the same memory
+
+    crop = crops_from_frame(frame, placement_at(60_000, 60_000, 120_000.0), NEAREST)[0]
+
+    expected = np.floor((np.arange(32) + 0.5) * 120_000 / 32).astype(np.int64).astype(np.uint8)
+    np.testing.assert_array_equal(crop[7, :, 0], expected)

@@ -42,7 +42,7 @@ def family() -> Family:
         AssetSpec("mean-shape", "the average face", "`init_98.npz` of the authors", _read_rows),
         AssetSpec("graph", "which landmarks are neighbours", "`98pts.txt`", _read_rows),
     )
-    return dataclasses.replace(FAMILY, assets=assets)
+    return dataclasses.replace(FAMILY, assets=lambda _: assets)
 
 
 def _write(path: Path, content: bytes) -> Path:
@@ -201,7 +201,7 @@ def test_read_text_lines_refuses_binary_file(tmp_path: Path) -> None:
 
 
 def test_parse_assets_gives_paths_by_name(family: Family) -> None:
-    paths = parse_assets(["mean-shape=a b.npz", "graph=x=y.txt"], family)
+    paths = parse_assets(["mean-shape=a b.npz", "graph=x=y.txt"], family, 2)
 
     assert paths == {"mean-shape": Path("a b.npz"), "graph": Path("x=y.txt")}
 
@@ -220,7 +220,7 @@ def test_parse_assets_gives_paths_by_name(family: Family) -> None:
 )
 def test_parse_assets_refuses(family: Family, arguments: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        parse_assets(arguments, family)
+        parse_assets(arguments, family, 2)
 
 
 def test_read_assets_hands_hyperparameters_to_reader(tmp_path: Path, family: Family) -> None:

@@ -21,7 +21,7 @@ _SLPT = KeySignature(required=(_QUERY, _PATCHES), excluded=("visual_cnn.weight",
 
 
 def _family(name: str, signature: KeySignature) -> Family:
-    return dataclasses.replace(FAMILY, name=name, signature=signature)
+    return dataclasses.replace(FAMILY, name=name, signatures=(signature,))
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def test_detect_says_when_shapes_have_other_dimensions(
 def test_load_weights_copies_every_tensor(network: Slpt) -> None:
     state_dict = {key: torch.ones_like(value) for key, value in network.state_dict().items()}
 
-    load_weights(network, state_dict)
+    load_weights(network, state_dict, FAMILY)
 
     assert all(bool((value == 1).all()) for value in network.state_dict().values())
 
@@ -181,7 +181,7 @@ def test_load_weights_does_without_batch_norm_counters(network: Slpt) -> None:
         if not key.endswith("num_batches_tracked")
     }
 
-    load_weights(network, state_dict)
+    load_weights(network, state_dict, FAMILY)
 
     assert len(state_dict) < len(network.state_dict())
 
@@ -195,15 +195,16 @@ def test_load_weights_lists_missing_and_surplus_keys_with_nearest(network: Slpt)
         match=r"does not fit `Slpt`: 1 missing key: `out_layer\.weight` \(nearest "
         r"`out_layers\.weight`\); 1 surplus key: `out_layers\.weight` \(nearest `out_layer\.w",
     ):
-        load_weights(network, state_dict)
+        load_weights(network, state_dict, FAMILY)
 
 
 def test_load_weights_lists_at_most_three_keys_of_each_kind(network: Slpt) -> None:
     state_dict = {f"zzz{index}": torch.ones(1) for index in range(5)}
-    tensors = [key for key in network.state_dict() if not key.endswith("num_batches_tracked")]
+    lackable = ("num_batches_tracked", "feature_norm.weight", "feature_norm.bias")
+    tensors = [key for key in network.state_dict() if not key.endswith(lackable)]
 
     with pytest.raises(StateDictError) as caught:
-        load_weights(network, state_dict)
+        load_weights(network, state_dict, FAMILY)
 
     text = str(caught.value)
     assert f"{len(tensors)} missing keys: " in text
@@ -219,7 +220,7 @@ def test_load_weights_gives_expected_and_actual_shape(network: Slpt) -> None:
         StateDictError,
         match=r"1 key of another shape: `out_layer\.bias` \(expected \(2,\), got \(3,\)",
     ):
-        load_weights(network, state_dict)
+        load_weights(network, state_dict, FAMILY)
 
 
 def test_load_weights_leaves_network_alone_when_it_refuses(network: Slpt) -> None:
@@ -228,6 +229,49 @@ def test_load_weights_leaves_network_alone_when_it_refuses(network: Slpt) -> Non
     state_dict["surplus"] = torch.ones(1)
 
     with pytest.raises(StateDictError, match="1 surplus key: `surplus`"):
-        load_weights(network, state_dict)
+        load_weights(network, state_dict, FAMILY)
 
     assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
+
+
+_MAP = "backbone.conv1.weight"
+
+
+def test_load_weights_does_without_what_is_never_used(network: Slpt) -> None:
+    state_dict = network.state_dict()
+    del state_dict["feature_norm.weight"]
+
+    load_weights(network, state_dict, FAMILY)
+
+    assert "feature_norm.weight" in network.state_dict()
+
+
+@pytest.fixture
+def with_constant() -> Family:
+    return dataclasses.replace(FAMILY, is_constant=lambda key, _: key == _MAP)
+
+
+def test_load_weights_does_without_constant(network: Slpt, with_constant: Family) -> None:
+    state_dict = network.state_dict()
+    del state_dict[_MAP]
+
+    load_weights(network, state_dict, with_constant)
+
+    assert _MAP in network.state_dict()
+
+
+def test_load_weights_refuses_other_value_of_constant(network: Slpt, with_constant: Family) -> None:
+    state_dict = {key: value.clone() for key, value in network.state_dict().items()}
+    state_dict[_MAP][0, 0, 0, 0] += 1e-3
+
+    with pytest.raises(StateDictError, match=f"`{_MAP}` hold other values than this network comp"):
+        load_weights(network, state_dict, with_constant)
+
+
+def test_detect_takes_family_of_which_one_of_several_signatures_fits(
+    shapes: Shapes, slpt: Family
+) -> None:
+    other = KeySignature(required=("visual_cnn.weight",))
+    family = dataclasses.replace(slpt, signatures=(other, _SLPT))
+
+    assert detect(shapes, families=[family]).family is family

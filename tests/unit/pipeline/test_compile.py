@@ -52,8 +52,8 @@ class Recorder:
 def request_(tmp_path_factory: pytest.TempPathFactory) -> CompileRequest:
     """Return the request for a tiny SLPT of recipe weights, in a folder of its own."""
     folder = tmp_path_factory.mktemp("tiny")
-    hyperparameters = FAMILY.tiny()
-    assets = FAMILY.tiny_assets(hyperparameters)
+    hyperparameters = FAMILY.tiny()["slpt"]
+    assets = FAMILY.made_up_assets(hyperparameters)
     network = FAMILY.build_network(hyperparameters, assets)
     torch.save(recipe_state_dict(network), folder / "tiny.pt")
     np.save(folder / "mean.npy", assets["mean-shape"])

@@ -113,3 +113,27 @@ def test_self_test_allows_a_reduced_precision_what_was_measured_on_it(
 
     with pytest.raises(SelfTestError, match=r"landmark 0 of golden crop 0 is 0.5000 px off"):
         open_session(bundle, precision="fp32")
+
+
+def undecided(golden: Golden, *, landmark: int) -> Golden:
+    landmarks = golden.landmarks.copy()
+    landmarks[:, landmark] = np.nan
+    return dataclasses.replace(golden, landmarks=landmarks)
+
+
+def test_open_session_passes_over_landmarks_that_were_undecided(
+    write_golden: WriteGolden, tiny_golden: Golden
+) -> None:
+    bundle = write_golden(undecided(tiny_golden, landmark=42))
+
+    open_session(bundle).close()
+
+
+def test_open_session_compares_the_landmarks_beside_those(
+    write_golden: WriteGolden, tiny_golden: Golden
+) -> None:
+    golden = undecided(moved(tiny_golden, crop=2, landmark=41, by_px=0.5), landmark=42)
+    bundle = write_golden(golden)
+
+    with pytest.raises(SelfTestError, match=r"landmark 41 of golden crop 2 is 0.5000 px off"):
+        open_session(bundle)

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from facealign.bundle import Golden, Manifest, read_bundle, write_bundle
 from facealign.errors import BackendError, InputError, IntegrityError, ShapeError, UsageError
-from facealign.geometry import frame_from_crop, placement_from_boxes
+from facealign.geometry import crops_from_frame, frame_from_crop, placement_from_boxes
 from facealign.runtime import Session, open_session
 from facealign.runtime.fake_engine import FakeEngine
-from facealign.spec import TensorSpec
+from facealign.spec import TensorSpec, contract_outputs
 
 SAME = 1e-6  # of the crop; measured 1.2e-7
 SAME_PX = 1e-3  # of the frame; measured 2e-6
@@ -306,3 +306,48 @@ def test_open_session_is_quiet(tiny_bundle: Path, capfd: pytest.CaptureFixture[s
         session.run_crops(np.zeros((5, 16, 16, 3), np.uint8))
 
     assert capfd.readouterr() == ("", "")
+
+
+def test_run_gives_pose_and_score_in_the_order_of_the_boxes(
+    tmp_path: Path,
+    tiny_manifest: Manifest,
+    tiny_files: dict[str, bytes],
+    frame: NDArray[np.uint8],
+) -> None:
+    outputs = contract_outputs(98, ("pose", "score"))
+    manifest = msgspec.structs.replace(tiny_manifest, outputs=outputs)
+    bundle = write_bundle(tmp_path / "posed", manifest, tiny_files)
+    extra = {"pose": grey_of(6), "score": grey_of(98)}
+    engine = FakeEngine(corner_and_mean, extra=extra, max_batch=3)
+    session = open_session(bundle, engine=engine, self_test=False)
+
+    landmarks = session.run(frame, BOXES)
+
+    assert landmarks.pose is not None
+    assert landmarks.score is not None
+    grey = greys_of_boxes(session, frame)
+    np.testing.assert_allclose(landmarks.pose, np.tile(grey[:, None], 6), atol=SAME)
+    np.testing.assert_allclose(landmarks.score, np.tile(grey[:, None], 98), atol=SAME)
+
+
+def test_run_gives_no_pose_where_the_family_has_none(
+    open_fake: Callable[..., tuple[Session, FakeEngine]], frame: NDArray[np.uint8]
+) -> None:
+    session, _ = open_fake()
+
+    landmarks = session.run(frame, BOXES)
+
+    assert landmarks.pose is None
+    assert landmarks.score is None
+
+
+def grey_of(count: int) -> Callable[[NDArray[np.uint8]], NDArray[np.floating]]:
+    """Return a function that gives the mean grey of each crop, `count` times."""
+    return lambda crops: np.tile(crops.mean(axis=(1, 2, 3))[:, None] / 255, count)
+
+
+def greys_of_boxes(session: Session, frame: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return the mean grey of the crop of each of `BOXES`."""
+    placement = placement_from_boxes(np.array(BOXES), session.manifest.crop.from_box)
+    crops = crops_from_frame(frame, placement, session.manifest.crop)
+    return np.asarray(crops.mean(axis=(1, 2, 3)) / 255)

@@ -6,15 +6,20 @@ from facealign.models.families.slpt.hyperparameters import SlptHyperparameters
 from facealign.models.family import Card
 from facealign.spec import CropSpec, Scheme, SquareRule, scheme_by_count
 
-__all__ = ["CARD", "crop_spec", "describe", "scheme"]
+__all__ = ["card", "crop_spec", "describe", "scheme"]
 
-CARD = Card(
+_CARD = Card(
     title="SLPT, Sparse Local Patch Transformer",
     paper="Xia et al., CVPR 2022, Sparse Local Patch Transformer for Robust Face Alignment",
     code="Jiahao-UTS/SLPT-master",
     code_licence="GPL-2.0",
     published="WFLW full set: NME 4.143 % with 6 layers, 4.128 % with 12 (the authors' README)",
 )
+
+
+def card(_: SlptHyperparameters) -> Card:
+    """Return the facts; they are the same for every depth."""
+    return _CARD
 
 
 def crop_spec(hyperparameters: SlptHyperparameters) -> CropSpec:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from make_checkpoint import slpt_sizes
+from make_checkpoint import model_detection
 
 from facealign.models.backbones.hrnet import (
     HRNet,
@@ -14,7 +14,7 @@ from facealign.models.backbones.hrnet import (
     hrnet_from_shapes,
 )
 
-W18_LITE = slpt_sizes(6).backbone
+W18_LITE = model_detection("slpt_98_dec6").hyperparameters.backbone
 SEVERAL_MODULES = HRNetHyperparameters(
     stem_channels=8,
     layer1_block_count=2,
