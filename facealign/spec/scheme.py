@@ -15,15 +15,18 @@ class Scheme:
         name: Lower-case name, used in manifests.
         landmark_count: N.
         contours: Index lists; each is drawn as one line. A closed line repeats its first index.
+        mirror: Which landmark each becomes when the face is seen in a mirror; empty if unknown.
     """
 
     name: str
     landmark_count: int
     contours: tuple[tuple[int, ...], ...] = ()
+    mirror: tuple[int, ...] = ()
 
 
 def _span(first: int, last: int) -> tuple[int, ...]:
-    return tuple(range(first, last + 1))
+    step = 1 if first <= last else -1
+    return tuple(range(first, last + step, step))
 
 
 # Source: the WFLW annotation figure (Wu et al., CVPR 2018, Look at Boundary) and SPEC 2.4.
@@ -40,6 +43,17 @@ WFLW98 = Scheme(
         (*_span(68, 75), 68),
         (*_span(76, 87), 76),
         (*_span(88, 95), 88),
+    ),
+    mirror=(
+        *_span(32, 0),
+        *(*_span(46, 42), *_span(50, 47)),  # the brows
+        *(*_span(37, 33), *_span(41, 38)),
+        *(*_span(51, 54), *_span(59, 55)),  # the nose
+        *(*_span(72, 68), *_span(75, 73)),  # the eyes
+        *(*_span(64, 60), *_span(67, 65)),
+        *(*_span(82, 76), *_span(87, 83)),  # the lips
+        *(*_span(92, 88), *_span(95, 93)),
+        *(97, 96),  # the pupils
     ),
 )
 
@@ -58,6 +72,15 @@ FACE68 = Scheme(
         (*_span(48, 59), 48),
         (*_span(60, 67), 60),
     ),
+    mirror=(
+        *_span(16, 0),
+        *_span(26, 17),  # the brows
+        *(*_span(27, 30), *_span(35, 31)),  # the nose
+        *(*_span(45, 42), *_span(47, 46)),  # the eyes
+        *(*_span(39, 36), *_span(41, 40)),
+        *(*_span(54, 48), *_span(59, 55)),  # the lips
+        *(*_span(64, 60), *_span(67, 65)),
+    ),
 )
 
 # Source: the COFW annotation figure (Burgos-Artizzu et al., ICCV 2013): brows, eyes, nose, lips.
@@ -73,6 +96,12 @@ COFW29 = Scheme(
         (22, 24, 23, 27, 22),
         (22, 25, 23, 26, 22),
     ),
+    mirror=(
+        *(1, 0, 3, 2, 6, 7, 4, 5),  # the brows
+        *(9, 8, 11, 10, 14, 15, 12, 13),  # the eyes
+        *(17, 16, 19, 18, 20, 21),  # the pupils and the nose
+        *(23, 22, 24, 25, 26, 27, 28),  # the lips and the chin
+    ),
 )
 
 # Source: the AFLW annotation figure without the ears (Koestinger et al., ICCVW 2011).
@@ -80,6 +109,7 @@ AFLW19 = Scheme(
     name="aflw19",
     landmark_count=19,
     contours=tuple(_span(first, first + 2) for first in range(0, 18, 3)),
+    mirror=(*_span(5, 0), *_span(11, 6), *_span(14, 12), *_span(17, 15), 18),
 )
 
 _SCHEMES = (WFLW98, FACE68, COFW29, AFLW19)
