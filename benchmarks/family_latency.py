@@ -48,6 +48,7 @@ from facealign.spec import contract_outputs
 MODELS = ("spiga_98", "slpt_98_dec6", "sdfl_resnet34_lgrl", "sdfl_resnet34_scc", "propnet_98")
 OURS, NAIVE, EAGER = "facealign graph", "naive export (dynamo)", "PyTorch eager"
 _OPERATORS_SHOWN = 6
+_METADATA = {"facealign_version": "benchmark", "family": "benchmark"}
 
 
 class NaiveModule(nn.Module):
@@ -102,7 +103,7 @@ def main() -> None:
 
 
 def _measure(name: str, *, rounds: int, threads: int) -> dict[str, object]:
-    family, network, exportable = _modules(name)
+    family, network, exportable = modules(name)
     crops = recipe.image(0)[None]
     image = torch.from_numpy(crops)
     ours = _graph(family, exportable)
@@ -134,7 +135,7 @@ def _measure(name: str, *, rounds: int, threads: int) -> dict[str, object]:
     }
 
 
-def _modules(name: str) -> tuple[Family, nn.Module, Exportable]:
+def modules(name: str) -> tuple[Family, nn.Module, Exportable]:
     """Return the family of a model, its module with recipe weights, and its exportable."""
     detection = make_checkpoint.model_detection(name)
     family, hyperparameters = detection.family, detection.hyperparameters
@@ -150,7 +151,7 @@ def _graph(family: Family, exportable: Exportable) -> bytes:
     size_px = recipe.SIZE_PX
     traced = trace(exportable, size_px=size_px, output_names=exportable.output_names)
     outputs = tuple(spec.name for spec in contract_outputs(1, family.extra_outputs))
-    return bytes_from_graph(finish_graph(simplify(traced, outputs=outputs), metadata={}))
+    return bytes_from_graph(finish_graph(simplify(traced, outputs=outputs), metadata=_METADATA))
 
 
 def _naive_module(family: Family, network: nn.Module) -> nn.Module:

@@ -125,6 +125,7 @@ def tiny_manifest() -> Manifest:
                 opset=19,
                 node_count=10,
                 parameter_count=1994,
+                mac_count=1764,
                 parity=ParityEntry(
                     max_px=1e-5, p99_px=1e-6, crop_count=3, batch_sizes=(1, 3), bar_px=0.01
                 ),

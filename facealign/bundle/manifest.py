@@ -89,12 +89,16 @@ class ParityEntry(_Entry, frozen=True):
 
 
 class GraphEntry(_Entry, frozen=True):
-    """One graph: a file of the bundle, and what was measured on it."""
+    """One graph: a file of the bundle, and what was measured on it.
+
+    `mac_count` is the multiply-accumulates of one crop in convolutions and matrix products.
+    """
 
     file: str
     opset: int
     node_count: int
     parameter_count: int
+    mac_count: int
     parity: ParityEntry
 
 

@@ -137,7 +137,8 @@ def _crop_text(crop: Mapping[str, Any]) -> _Text:
 def _graphs_text(graphs: Mapping[str, Mapping[str, Any]]) -> _Text:
     return {
         precision: f"{graph['file']}, opset {graph['opset']}, {graph['node_count']:,} nodes, "
-        f"{graph['parameter_count']:,} parameters, parity {parity_text(graph['parity'])}"
+        f"{graph['parameter_count']:,} parameters, {_macs_text(graph['mac_count'])} "
+        f"multiply-accumulates, parity {parity_text(graph['parity'])}"
         for precision, graph in graphs.items()
     }
 

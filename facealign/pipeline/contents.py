@@ -24,6 +24,7 @@ from facealign.bundle import (
     npy_from_array,
 )
 from facealign.errors import ParityError
+from facealign.export.cost import macs_by_operator
 from facealign.export.crops import face_boxes, face_frame, parity_crops
 from facealign.export.graph import OPSET, parameter_count
 from facealign.export.parity import BATCH_SIZES, ParityReport
@@ -148,6 +149,7 @@ def _graph_entry(graph: ir.Model, parity: ParityReport) -> GraphEntry:
         opset=OPSET,
         node_count=len(graph.graph),
         parameter_count=parameter_count(graph),
+        mac_count=sum(macs_by_operator(graph).values()),
         parity=ParityEntry(
             max_px=parity.max_px,
             p99_px=parity.p99_px,
