@@ -13,10 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from facealign.models.backbone import Backbone, Shapes, count_indices
+
 __all__ = [
+    "BACKBONE",
     "HRNet",
     "HRNetHyperparameters",
     "HRNetStage",
+    "PooledHRNet",
     "concatenate_branches",
     "hrnet_from_shapes",
 ]
@@ -64,33 +68,22 @@ def hrnet_from_shapes(
     stages = tuple(_stage_from_shapes(shapes, f"{prefix}{name}") for name in _STAGE_NAMES)
     return HRNetHyperparameters(
         stem_channels=shapes[f"{prefix}conv1.weight"][0],
-        layer1_block_count=_count(shapes, f"{prefix}layer1.{{}}.conv1.weight"),
+        layer1_block_count=count_indices(shapes, f"{prefix}layer1.{{}}.conv1.weight"),
         layer1_channels=shapes[f"{prefix}layer1.0.conv1.weight"][0],
         stages=stages,
     )
 
 
 def _stage_from_shapes(shapes: Mapping[str, Sequence[int]], stage: str) -> HRNetStage:
-    branch_count = _count(shapes, f"{stage}.0.branches.{{}}.0.conv1.weight")
+    branch_count = count_indices(shapes, f"{stage}.0.branches.{{}}.0.conv1.weight")
     return HRNetStage(
-        module_count=_count(shapes, f"{stage}.{{}}.branches.0.0.conv1.weight"),
-        block_count=_count(shapes, f"{stage}.0.branches.0.{{}}.conv1.weight"),
+        module_count=count_indices(shapes, f"{stage}.{{}}.branches.0.0.conv1.weight"),
+        block_count=count_indices(shapes, f"{stage}.0.branches.0.{{}}.conv1.weight"),
         channels=tuple(
             shapes[f"{stage}.0.branches.{branch}.0.conv1.weight"][0]
             for branch in range(branch_count)
         ),
     )
-
-
-def _count(shapes: Mapping[str, Sequence[int]], pattern: str) -> int:
-    """Return how many consecutive indices from 0 fill `pattern`; at least one must."""
-    first = pattern.format(0)
-    if first not in shapes:
-        raise KeyError(first)
-    count = 1
-    while pattern.format(count) in shapes:
-        count += 1
-    return count
 
 
 class HRNet(nn.Module):
@@ -112,7 +105,7 @@ class HRNet(nn.Module):
             channels = stage.channels
         self._stage_count = len(hyperparameters.stages)
 
-    def forward(self, image: Tensor) -> list[Tensor]:
+    def forward(self, image: Tensor) -> Sequence[Tensor]:
         """Return the branches of the last stage, finest first.
 
         Args:
@@ -279,3 +272,59 @@ def concatenate_branches(branches: Sequence[Tensor]) -> Tensor:
         for maps in branches[1:]
     ]
     return torch.cat([branches[0], *resized], dim=1)
+
+
+class PooledHRNet(HRNet):
+    """HRNet for heads that want one coarse map: all branches at the size of the coarsest."""
+
+    def forward(self, image: Tensor) -> tuple[Tensor]:
+        """Return one map, ``(B, sum of channels, H / 32, W / 32)``, finest branch first.
+
+        The finer branches are resized bilinearly, not convolved as the paper says (SPEC 4.10): of
+        the cells under one of the result, only the middle four count.
+        """
+        branches = self.branches_from_stem(self.conv1(image))
+        size = branches[-1].shape[-2:]
+        resized = [
+            functional.interpolate(maps, size=size, mode="bilinear", align_corners=False)
+            for maps in branches[:-1]
+        ]
+        return (torch.cat([*resized, branches[-1]], dim=1),)
+
+
+def _matches(shapes: Shapes) -> bool:
+    return "stage4.0.branches.3.0.conv1.weight" in shapes
+
+
+def _describe(sizes: HRNetHyperparameters) -> str:
+    return f"HRNet-W{sizes.stages[0].channels[0]}"
+
+
+def _channels(sizes: HRNetHyperparameters) -> tuple[int, ...]:
+    return (sizes.output_channels,)
+
+
+def _tiny() -> dict[str, HRNetHyperparameters]:
+    channels = (2, 3, 4, 5)
+    return {
+        "pooled": HRNetHyperparameters(
+            stem_channels=4,
+            layer1_block_count=2,
+            layer1_channels=2,
+            stages=tuple(
+                HRNetStage(module_count=count, block_count=1, channels=channels[: index + 2])
+                for index, count in enumerate((1, 2, 1))
+            ),
+        )
+    }
+
+
+BACKBONE = Backbone(
+    name="hrnet",
+    matches=_matches,
+    read_hyperparameters=hrnet_from_shapes,
+    describe=_describe,
+    build=PooledHRNet,
+    channels=_channels,
+    tiny=_tiny,
+)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from make_checkpoint import model_detection
+from numpy.typing import NDArray
 
 from facealign.models.backbones.hrnet import (
     HRNet,
     HRNetHyperparameters,
     HRNetStage,
+    PooledHRNet,
     concatenate_branches,
     hrnet_from_shapes,
 )
 
 W18_LITE = model_detection("slpt_98_dec6").hyperparameters.backbone
+ABSOLUTE = 3e-7  # max measured 3e-8
 SEVERAL_MODULES = HRNetHyperparameters(
     stem_channels=8,
     layer1_block_count=2,
@@ -68,3 +72,23 @@ def test_concatenate_branches_brings_all_to_the_finest_size() -> None:
 
     assert joined.shape == (1, 6, 8, 8)
     assert joined[0, :, 3, 3].tolist() == [0, 1, 1, 2, 2, 2]
+
+
+def test_pooled_hrnet_means_the_four_middle_cells_of_each_branch() -> None:
+    network = PooledHRNet(SEVERAL_MODULES).eval()
+    image = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+
+    with torch.no_grad():
+        (pooled,) = network(image)
+        branches = network.branches_from_stem(network.conv1(image))
+
+    expected = [middle_means(branch.numpy(), branch.shape[-1] // 2) for branch in branches[:-1]]
+    joined = np.concatenate([*expected, branches[-1].numpy()], axis=1)
+    np.testing.assert_allclose(pooled.numpy(), joined, atol=ABSOLUTE)
+
+
+def middle_means(maps: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
+    """Return the mean of the 2x2 cells in the middle of every ``factor x factor`` cells."""
+    first, second = factor // 2 - 1, factor // 2
+    rows = maps[:, :, first::factor] + maps[:, :, second::factor]
+    return np.asarray((rows[..., first::factor] + rows[..., second::factor]) / 4, np.float32)
