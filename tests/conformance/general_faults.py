@@ -16,7 +16,7 @@ __all__ = ["GENERAL_FAULTS", "Plant"]
 Plant = Callable[[ir.Model], bool]
 GENERAL_FAULTS: dict[str, Plant] = {}
 _WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-_LEAST_WEIGHTS = 8  # a smaller initializer is a scale or a size, not weights
+_LEAST_WEIGHTS = 64  # smaller ones are scales, or steer a gate that may be shut in a tiny network
 
 
 def _listed(plant: Plant) -> Plant:
@@ -85,10 +85,15 @@ def landmarks_moved_by_half_a_pixel(graph: ir.Model) -> bool:
 
 
 @_listed
-def landmarks_rounded_to_half_precision(graph: ir.Model) -> bool:
+def landmarks_added_in_half_precision(graph: ir.Model) -> bool:
+    """Add a third and take it off again; quarters of a cell are exact in half precision."""
+    third = _constant(graph, np.array(1 / 3, np.float32))
+
     def rounded(xy: ir.Value) -> list[ir.Node]:
-        down = ir.node("Cast", [xy], {"to": ir.DataType.FLOAT16})
-        return [down, ir.node("Cast", [down.outputs[0]], {"to": ir.DataType.FLOAT})]
+        added = ir.node("Add", [xy, third])
+        down = ir.node("Cast", [added.outputs[0]], {"to": ir.DataType.FLOAT16})
+        up = ir.node("Cast", [down.outputs[0]], {"to": ir.DataType.FLOAT})
+        return [added, down, up, ir.node("Sub", [up.outputs[0], third])]
 
     return _replace_landmarks(graph, rounded)
 
@@ -171,7 +176,9 @@ def grid_sample_takes_nearest(graph: ir.Model) -> bool:
 def softmax_over_another_axis(graph: ir.Model) -> bool:
     nodes = _nodes(graph, "Softmax")
     for node in nodes:
-        node.attributes["axis"] = ir.AttrInt64("axis", -2)
+        rank = len(node.outputs[0].shape or ())
+        is_last = node.attributes.get_int("axis", -1) in (-1, rank - 1)
+        node.attributes["axis"] = ir.AttrInt64("axis", -2 if is_last else -1)
     return bool(nodes)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,9 +13,9 @@ from numpy.typing import NDArray
 from facealign.bundle import write_bundle
 from facealign.export.crops import parity_crops
 from facealign.export.divergence import first_divergence
-from facealign.export.graph import expose_values, graph_from_bytes
+from facealign.export.graph import bytes_from_graph, expose_values, graph_from_bytes
 from facealign.export.lint import contract_problems
-from facealign.export.parity import ParityReport, check_parity, measure_parity
+from facealign.export.parity import PARITY_BAR_PX, ParityReport, check_parity, measure_parity
 from facealign.models.checkpoint import Checkpoint
 from facealign.models.detect import detect
 from facealign.models.family import Family
@@ -21,10 +23,22 @@ from facealign.models.load import Model
 from facealign.pipeline.contents import bundle_files, bundle_manifest, contract
 from facealign.runtime.ort_engine import OrtEngine, run_graph
 from facealign.runtime.session import open_session
-from tests.conformance.tiny import tiny_checkpoint, traced_bytes
+from tests.conformance.general_faults import GENERAL_FAULTS, Plant
+from tests.conformance.tiny import tiny_checkpoint, tiny_names, traced_bytes
 
+Outputs = dict[str, NDArray[Any]]
+Verdict = Callable[[bytes], ParityReport]
+
+LEAST_FAULTS = 16  # of those in `general_faults`, 16 need no special operator
+AUTHORS_CROP_PX = 256
 SAME_PX = 1e-3  # max measured 1.2e-5 px: batches of 1 and 8, ONNX Runtime 1.31 on CPU
 LEAST_MOVE_PX = 0.1  # mean measured: slpt 0.75 px
+
+
+def first_of_each_family() -> list[str]:
+    """Return one variant of each family, for what costs another trace."""
+    by_family = {name.partition("/")[0]: name for name in reversed(tiny_names())}
+    return list(by_family.values())
 
 
 @pytest.fixture
@@ -134,6 +148,7 @@ def test_graph_repeats_itself(model: Model, graph: bytes, crops: NDArray[np.uint
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", first_of_each_family(), indirect=True)
 def test_compiling_twice_gives_same_bytes(
     model: Model, checkpoint: Checkpoint, graph: bytes
 ) -> None:
@@ -156,3 +171,43 @@ def test_bundle_gives_landmarks_of_module(
 
     distance_px = np.abs(landmarks - model.landmarks(crops)).max() * model.crop.size_px
     assert distance_px <= SAME_PX
+
+
+@pytest.fixture(scope="module")
+def verdict(model: Model) -> Verdict:
+    """Return a function from a graph to its parity, on a sixth of the crops."""
+    names = [spec.name for spec in contract(model)[1]]
+    known: dict[bytes, Outputs] = {}
+
+    def points(pixels: NDArray[np.uint8]) -> Outputs:
+        key = pixels.tobytes()
+        if key not in known:  # the same crops come with every fault
+            known[key] = model.points(pixels)
+        return known[key]
+
+    def measure(graph: bytes) -> ParityReport:
+        engine = OrtEngine(graph, input_name="image", output_names=names, max_batch=8, threads=1)
+        bar_px = PARITY_BAR_PX * model.crop.size_px / AUTHORS_CROP_PX
+        crops = parity_crops(model.crop.size_px)[2::6]
+        return measure_parity(points, engine.run, crops, bar_px=bar_px)
+
+    return measure
+
+
+def test_parity_catches_every_general_fault(graph: bytes, verdict: Verdict) -> None:
+    spoiled = {name: planted(graph, plant) for name, plant in GENERAL_FAULTS.items()}
+
+    reports = {name: verdict(found) for name, found in spoiled.items() if found is not None}
+
+    assert len(reports) >= LEAST_FAULTS
+    assert [name for name, report in reports.items() if report.passed] == []
+
+
+def test_stricter_parity_passes_what_is_intact(graph: bytes, verdict: Verdict) -> None:
+    assert verdict(graph).passed
+
+
+def planted(graph: bytes, plant: Plant) -> bytes | None:
+    """Return the spoiled graph, or nothing where there is nothing to spoil."""
+    model = graph_from_bytes(graph)
+    return bytes_from_graph(model) if plant(model) else None
