@@ -85,7 +85,8 @@ class Exportable(nn.Module):
 
     `output_names` lists what `forward` returns, in order. The contract's outputs come first, that
     is ``landmarks`` and the family's extra outputs; the others are the probes, the named points
-    that the first-divergence finder compares.
+    that the first-divergence finder compares. No attribute may be called ``graph``: torch.fx has
+    one of its own, and fails with "references nonexistent attribute".
     """
 
     output_names: tuple[str, ...]

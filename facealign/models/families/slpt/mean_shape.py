@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facealign.errors import AssetError
+from facealign.models.annotation_list import (
+    faces_from_lines,
+    faces_in_own_crop,
+    is_annotation_list,
+)
 from facealign.models.assets import read_array, read_text_lines
 from facealign.models.families.slpt.hyperparameters import SlptHyperparameters
 
@@ -16,10 +20,8 @@ __all__ = ["read_mean_shape"]
 
 _KEY = "init_face"  # of the authors' init_98.npz (SPEC 3.1)
 _AUTHORS_CROP_PX = 256  # their file is in pixels of this crop, whatever the network's
-_SIDE_FACTOR = 1.2  # crop from landmarks (SPEC 3.2); the authors' mean shape obeys it
 _FRACTION_RANGE = (-0.5, 1.5)
 _SMALLEST_EXTENT = 0.1  # of the crop; a face has 0.8, and a shape in other units less
-_BOX_AND_ATTRIBUTES = 10  # 4 numbers of the box and 6 attributes, between landmarks and name
 
 
 def read_mean_shape(path: Path, hyperparameters: SlptHyperparameters) -> NDArray[np.float32]:
@@ -40,8 +42,8 @@ def read_mean_shape(path: Path, hyperparameters: SlptHyperparameters) -> NDArray
     count = hyperparameters.landmark_count
     if path.suffix.lower() == ".txt":
         lines = read_text_lines(path)
-        if _is_annotation_list(lines, count):
-            return _mean_of_faces(_faces_from_lines(lines, count, path.name)).astype(np.float32)
+        if is_annotation_list(lines, count):
+            return _mean_of_faces(faces_from_lines(lines, count, path.name)).astype(np.float32)
     landmarks = _with_two_columns(read_array(path, key=_KEY), count, path.name)
     low, high = _FRACTION_RANGE
     if landmarks.min() < low or landmarks.max() > high:
@@ -67,59 +69,10 @@ def _with_two_columns(array: NDArray[np.float64], count: int, name: str) -> NDAr
     return squeezed
 
 
-def _is_annotation_list(lines: Sequence[str], count: int) -> bool:
-    """Return whether the first line is a face: more than its landmarks, and a name behind them."""
-    fields = next((rest for line in lines if (rest := line.partition("#")[0].split())), [])
-    return len(fields) > 2 * count or (len(fields) > 2 and not _is_number(fields[-1]))
-
-
-def _faces_from_lines(lines: Sequence[str], count: int, name: str) -> NDArray[np.float64]:
-    """Return the landmarks of every line, ``(F, N, 2)``, in pixels of their frames."""
-    faces = []
-    for number, line in enumerate(lines, start=1):
-        fields = line.split()
-        if fields:
-            faces.append(_face(fields, count, f"annotation list `{name}`, line {number}"))
-    return np.stack(faces)
-
-
-def _face(fields: Sequence[str], count: int, place: str) -> NDArray[np.float64]:
-    bare, full = 2 * count + 1, 2 * count + 1 + _BOX_AND_ATTRIBUTES
-    if len(fields) not in {bare, full}:
-        raise AssetError(
-            f"{place}: {len(fields)} fields (expected {bare}: {count} landmarks and a name, or "
-            f"{full}: with box and attributes); pass a whole list of the same landmark scheme"
-        )
-    try:
-        face = np.array([float(field) for field in fields[: 2 * count]]).reshape(count, 2)
-    except ValueError as caught:
-        raise AssetError(f"{place}: not all coordinates are numbers; correct it") from caught
-    if not np.isfinite(face).all() or not np.ptp(face, axis=0).max() > 0:
-        raise AssetError(
-            f"{place}: its landmarks are not finite, or all in one place (expected a face); "
-            "correct it"
-        )
-    return face
-
-
 def _mean_of_faces(faces: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the average of the faces, each in its own crop, put into a crop again."""
-    mean = _in_own_crop(faces).mean(axis=0)
-    return _in_own_crop(mean)
+    """Return the average of the faces, each in its own crop, put into a crop again.
 
-
-def _in_own_crop(landmarks: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ``(..., N, 2)`` landmarks as a fraction of the crop that their own box gives."""
-    low = landmarks.min(axis=-2, keepdims=True)
-    high = landmarks.max(axis=-2, keepdims=True)
-    side = _SIDE_FACTOR * (high - low).max(axis=-1, keepdims=True)
-    fractions: NDArray[np.float64] = (landmarks - (low + high) / 2) / side + 0.5
-    return fractions
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    The authors' mean shape obeys that rule (SPEC 3.2).
+    """
+    mean = faces_in_own_crop(faces).mean(axis=0)
+    return faces_in_own_crop(mean)
