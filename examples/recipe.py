@@ -62,6 +62,9 @@ _GAINS = (
     ("gconv_output.W", 0.4),
     ("g_out.W", 0.4),
     ("predictor.fc2.weight", 3.0),
+    ("hourglass.", 0.4),
+    (".positions.", 0.35),
+    (".fuse.", 0.05),
 )
 _ENCODINGS = ("structure_encoding", "landmark_query")  # learned, and of order one
 _NORM_SCALES = (0.5, 1.5)  # also of running variances

@@ -77,7 +77,9 @@ class ParityEntry(_Entry, frozen=True):
     """Distance of a graph from its PyTorch module, in crop pixels, and the bar it had to pass.
 
     `undecided_count` is the number of landmarks that were passed over, because rounding alone
-    decides which of two equally high peaks of their heat map is taken.
+    decides which of two equally high peaks of their heat map is taken. `noise_px` is how far the
+    module's own landmarks move with the last bit of its weights; it was only asked for where it
+    raised the bar.
     """
 
     max_px: float
@@ -86,6 +88,7 @@ class ParityEntry(_Entry, frozen=True):
     batch_sizes: tuple[int, ...]
     bar_px: float
     undecided_count: int = 0
+    noise_px: float | None = None
 
 
 class GraphEntry(_Entry, frozen=True):

@@ -31,14 +31,15 @@ def macs_by_operator(model: ir.Model, *, batch: int = 1) -> dict[str, int]:
     )
     macs: Counter[str] = Counter()
     for node in inferred.graph:
-        macs[node.op_type] += _node_macs(node)
+        macs[node.op_type] += _node_macs(node, batch)
     return {name: count for name, count in macs.most_common() if count}
 
 
-def _node_macs(node: ir.Node) -> int:
+def _node_macs(node: ir.Node, batch: int) -> int:
     if node.op_type not in {"Conv", "ConvTranspose", "Gemm", "MatMul"}:
         return 0
-    left, right, out = _shape(node.inputs[0]), _shape(node.inputs[1]), _shape(node.outputs[0])
+    values = (node.inputs[0], node.inputs[1], node.outputs[0])
+    left, right, out = (_shape(value, batch) for value in values)
     if node.op_type == "Conv":
         return math.prod(out) * math.prod(right[1:])
     if node.op_type == "ConvTranspose":
@@ -47,7 +48,8 @@ def _node_macs(node: ir.Node) -> int:
     return math.prod(out) * inner
 
 
-def _shape(value: ir.Value | None) -> tuple[int, ...]:
+def _shape(value: ir.Value | None, batch: int) -> tuple[int, ...]:
+    """Return the sizes of a value; what inference leaves open is the batch, as nothing else is."""
     if value is None or value.shape is None:
         return ()
-    return tuple(value.shape.numpy())
+    return tuple(size if isinstance(size, int) else batch for size in value.shape)

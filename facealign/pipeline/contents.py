@@ -157,6 +157,7 @@ def _graph_entry(graph: ir.Model, parity: ParityReport) -> GraphEntry:
             batch_sizes=BATCH_SIZES,
             bar_px=parity.bar_px,
             undecided_count=parity.undecided_count,
+            noise_px=parity.noise_px,
         ),
     )
 
@@ -184,7 +185,7 @@ def _plain(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str
     for name, value in values.items():
         if isinstance(value, Mapping):
             yield from _plain(value, f"{prefix}{name}.")
-        elif isinstance(value, tuple) and value and isinstance(value[0], Mapping):
+        elif isinstance(value, tuple) and any(isinstance(item, (Mapping, tuple)) for item in value):
             numbered = {str(index): item for index, item in enumerate(value)}
             yield from _plain(numbered, f"{prefix}{name}.")
         elif isinstance(value, (bool, int, float, str, tuple)):

@@ -323,3 +323,24 @@ def test_check_parity_refuses_to_call_it_proved_where_most_is_undecided() -> Non
 
     with pytest.raises(ParityError, match="60 of 100 landmarks hang on rounding in the module"):
         check_parity(report)
+
+
+def test_report_with_small_noise_keeps_its_bar(report: ParityReport) -> None:
+    noisy = report.with_noise(0.002)
+
+    assert (noisy.bar_px, noisy.noise_px) == (PARITY_BAR_PX, 0.002)
+    assert not noisy.passed
+
+
+def test_report_with_noise_as_large_as_its_distance_passes(report: ParityReport) -> None:
+    noisy = report.with_noise(0.2)
+
+    assert noisy.bar_px == pytest.approx(0.8)
+    check_parity(noisy)
+
+
+@pytest.mark.parametrize("noise_px", [np.inf, np.nan])
+def test_report_with_noise_that_is_no_number_keeps_its_bar(
+    report: ParityReport, noise_px: float
+) -> None:
+    assert report.with_noise(noise_px).bar_px == PARITY_BAR_PX

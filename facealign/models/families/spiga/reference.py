@@ -1,0 +1,54 @@
+"""SPIGA's points for the parity check: the plain network, in float64."""
+
+from __future__ import annotations
+
+import copy
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from facealign.models.families.spiga.network import Spiga, unit_image
+
+__all__ = ["WholePatch", "reference"]
+
+
+def reference(network: Spiga, crops: Tensor) -> dict[str, Tensor]:
+    """Return every point of `Spiga.forward`, and ``landmarks``, those of the last step.
+
+    With untrained weights the cascade amplifies rounding of the pose a hundredfold: computed in
+    float32, the landmarks of a white crop are off by 0.011 px, which is more than parity allows the
+    graph.
+
+    Args:
+        network: With weights, float32.
+        crops: ``(B, S, S, 3)`` uint8 BGR.
+
+    Returns:
+        float32, rounded from float64.
+    """
+    exact = copy.deepcopy(network).double()
+    exact.conv_window = nn.ModuleList(
+        WholePatch(cast("nn.Conv2d", each)) for each in exact.conv_window
+    )
+    points = exact(unit_image(crops, torch.float64))
+    points["landmarks"] = points[f"step{network.hyperparameters.step_count}.landmarks"]
+    return {name: point.float() for name, point in points.items()}
+
+
+class WholePatch(nn.Module):
+    """A convolution whose window is its whole input, as one product.
+
+    torch 2.13 takes 0.45 s for that convolution of 98 patches in float64, and 0.02 s for the
+    product.
+    """
+
+    def __init__(self, window: nn.Conv2d) -> None:
+        super().__init__()
+        self.window = window
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """Return ``(K, D, 1, 1)`` from ``(K, C, P, P)``."""
+        weight = self.window.weight.flatten(1)
+        return functional.linear(patches.flatten(1), weight, self.window.bias)[..., None, None]
