@@ -38,6 +38,7 @@ class Model:
         family: Its family.
         hyperparameters: Of the family's own class.
         network: The reference, as the authors define it.
+        reference_network: What `points` runs: `network`, or a more exact copy of it.
         exportable: The module that is traced; it shares weights with `network`.
         output_names: What `exportable` returns, in order: first the contract's outputs, then the
             probes.
@@ -47,6 +48,7 @@ class Model:
     family: Family
     hyperparameters: Any
     network: nn.Module
+    reference_network: nn.Module
     exportable: Exportable
     output_names: tuple[str, ...]
     assets: Mapping[str, Asset]
@@ -76,7 +78,7 @@ class Model:
             Arrays by name, ``landmarks`` ``(B, N, 2)`` float32 among them, a fraction of the crop.
         """
         with torch.no_grad():
-            points = self.family.reference(self.network, torch.from_numpy(crops.copy()))
+            points = self.family.reference(self.reference_network, torch.from_numpy(crops.copy()))
         return {name: point.numpy() for name, point in points.items()}
 
     def landmarks(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -117,6 +119,7 @@ def assemble(checkpoint: Checkpoint, detection: Detection, assets: Mapping[str, 
         family=family,
         hyperparameters=detection.hyperparameters,
         network=network,
+        reference_network=family.build_reference(network),
         exportable=exportable,
         output_names=exportable.output_names,
         assets=assets,
