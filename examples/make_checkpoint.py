@@ -39,8 +39,10 @@ __all__ = [
     "write_checkpoint",
 ]
 
-_KEYS = Path(__file__).parents[1] / "tests" / "golden" / "keys"  # of every published checkpoint
+# Of every published checkpoint, and of the networks that only papers describe.
+_KEYS = Path(__file__).parents[1] / "tests" / "golden" / "keys"
 _DEFAULT_MODEL = "slpt_98_dec6"
+_ROW_WISE = ("scc_resnet34_weighted",)  # its edges lead one way
 _COUNTS_EDGES = (".gconv_output.e", ".relation_learner.fc.3.weight")
 
 
@@ -95,14 +97,16 @@ def model_state_dict(name: str) -> dict[str, Tensor]:
 def model_assets(name: str) -> dict[str, NDArray[Any]]:
     """Return the side files that a model needs, in a form that facealign reads, by asset name."""
     detection = model_detection(name)
-    count = detection.family.scheme(detection.hyperparameters).landmark_count
+    family, hyperparameters = detection.family, detection.hyperparameters
+    count = family.scheme(hyperparameters).landmark_count
     makers: dict[str, Callable[[], NDArray[Any]]] = {
         "mean-shape": lambda: recipe.SIZE_PX * recipe.mean_shape(count),
         "face-model": lambda: recipe.face_model(count),
         "graph": lambda: recipe.edges(count, _edge_count(name, count)),
     }
-    needed = detection.family.assets(detection.hyperparameters)
-    return {asset.name: makers[asset.name]() for asset in needed}
+    if name in _ROW_WISE:
+        makers["graph"] = lambda: family.made_up_assets(hyperparameters)["graph"]
+    return {asset.name: makers[asset.name]() for asset in family.assets(hyperparameters)}
 
 
 def asset_arguments(name: str, folder: Path) -> tuple[str, ...]:
