@@ -41,7 +41,8 @@ from facealign.export.cost import macs_by_operator
 from facealign.export.graph import bytes_from_graph, finish_graph, graph_from_bytes
 from facealign.export.passes.simplify import simplify
 from facealign.export.trace import trace
-from facealign.models.families.slpt.network import Slpt, normalised_image
+from facealign.models.blocks.imagenet import normalised_image
+from facealign.models.families.slpt.network import Slpt
 from facealign.models.family import Exportable, Family
 from facealign.spec import contract_outputs
 

@@ -36,7 +36,8 @@ from naive_slpt import NaiveSlpt
 
 from facealign.export.cost import macs_by_operator
 from facealign.export.graph import bytes_from_graph, graph_from_bytes, read_graph
-from facealign.models.families.slpt.network import Slpt, normalised_image
+from facealign.models.blocks.imagenet import normalised_image
+from facealign.models.families.slpt.network import Slpt
 
 OURS = "facealign graph"
 NAIVE = "naive export"

@@ -241,12 +241,16 @@ def _change_weights(
         for node in graph.graph
         if node.op_type in _WEIGHTED
         for value in node.inputs[:2]
-        if value is not None and _array(value).size >= _LEAST_WEIGHTS
+        if value is not None and _is_learned(_array(value))
     ]
     value = weights[round(place * (len(weights) - 1))]
     array = np.ascontiguousarray(change(_array(value)))
     value.const_value = ir.tensor(array, name=value.name)
     return True
+
+
+def _is_learned(array: NDArray[np.float32]) -> bool:
+    return array.size >= _LEAST_WEIGHTS and bool(np.ptp(array) > 0)
 
 
 def _array(value: ir.Value) -> NDArray[np.float32]:

@@ -15,8 +15,9 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from facealign.models.blocks.imagenet import IMAGENET_STD_RGB
 from facealign.models.families.slpt.exportable import ExportableSlpt
-from facealign.models.families.slpt.network import IMAGENET_STD_RGB, Slpt
+from facealign.models.families.slpt.network import Slpt
 
 __all__ = ["MODULE_FAULTS", "NETWORK_FAULTS", "Fault", "Spoil", "listed_in"]
 

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from facealign.models.blocks.constant import constant
+
 __all__ = ["CoordConv2d", "MappedConv2d", "coordinate_maps", "folded_coord_conv"]
 
 _COORDINATE_COUNT = 2
@@ -49,8 +51,8 @@ class MappedConv2d(nn.Module):
         """Build it from ``(out, in, k, k)`` weights and a ``(1, out, H', W')`` bias."""
         super().__init__()
         self.stride, self.padding = stride, padding
-        self.weight = _constant(weight)
-        self.bias_map = _constant(bias_map)
+        self.weight = constant(weight)
+        self.bias_map = constant(bias_map)
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return ``(B, out, H', W')`` from ``(B, in, H, W)``."""
@@ -129,10 +131,4 @@ def _mapped(layer: CoordConv2d, height: int, width: int) -> MappedConv2d:
         bias_map.float(),
         stride=layer.stride,
         padding=layer.padding,
-    )
-
-
-def _constant(tensor: Tensor) -> nn.Parameter:
-    return nn.Parameter(
-        tensor.detach().clone(memory_format=torch.contiguous_format), requires_grad=False
     )

@@ -20,6 +20,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from facealign.models.blocks.constant import constant
 from facealign.models.blocks.graph_convolution import (
     GraphConv,
     GraphNetwork,
@@ -30,18 +31,12 @@ from facealign.models.blocks.graph_convolution import (
 __all__ = [
     "FoldedAdjacency",
     "FoldedGraphNetwork",
-    "constant",
     "folded_linear_after_norm",
     "mixing_from_adjacency",
     "points_as_traced",
 ]
 
 _NO_EDGE = -1e4  # logit; in the range of FP16
-
-
-def constant(tensor: Tensor) -> nn.Parameter:
-    """Return a float32 tensor that the graph holds as it is."""
-    return nn.Parameter(tensor.detach().float().contiguous(), requires_grad=False)
 
 
 def mixing_from_adjacency(adjacency: Tensor, *, is_split: bool) -> Tensor:

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from facealign.models.blocks.constant import constant
+
 __all__ = ["HeatMapDecode", "PeakRule", "decode_heat_maps", "undecided_peaks"]
 
 _SHIFT = 0.25  # of a cell
@@ -127,10 +129,10 @@ class HeatMapDecode(nn.Module):
         size = torch.tensor([width, height])
         y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
         places = (torch.stack([x, y], dim=-1).reshape(-1, 2) + rule.cell_offset) / size
-        self.places = _constant(places)  # (H * W, 2)
-        self.around = _constant(_cells_around(height, width))  # (H * W, 5)
-        self.shift = _constant(_SHIFT / size)
-        self.no_place = _constant((_NO_CELL + rule.cell_offset) / size)
+        self.places = constant(places)  # (H * W, 2)
+        self.around = constant(_cells_around(height, width))  # (H * W, 5)
+        self.shift = constant(_SHIFT / size)
+        self.no_place = constant((_NO_CELL + rule.cell_offset) / size)
 
     def forward(self, heat_maps: Tensor) -> tuple[Tensor, Tensor]:
         """Return landmarks ``(B, N, 2)`` and peaks ``(B, N)``, as `decode_heat_maps` does."""
@@ -153,7 +155,3 @@ def _cells_around(height: int, width: int) -> Tensor:
     steps = torch.tensor([1, width, -1, -width, 0])
     around[1:-1, 1:-1] += steps
     return around.reshape(-1, 5)
-
-
-def _constant(tensor: Tensor) -> nn.Parameter:
-    return nn.Parameter(tensor, requires_grad=False)

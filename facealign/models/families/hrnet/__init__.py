@@ -5,10 +5,11 @@ from __future__ import annotations
 from torch import Tensor
 
 from facealign.models.blocks.heat_map_decode import decode_heat_maps, undecided_peaks
+from facealign.models.blocks.imagenet import normalised_image
 from facealign.models.families.hrnet.card import card, crop_spec, describe, scheme
 from facealign.models.families.hrnet.exportable import ExportableHrnetFacial, points_as_traced
 from facealign.models.families.hrnet.hyperparameters import HrnetFacialHyperparameters
-from facealign.models.families.hrnet.network import PEAK_RULE, HrnetFacial, normalised_image
+from facealign.models.families.hrnet.network import PEAK_RULE, HrnetFacial
 from facealign.models.family import Family, KeySignature
 
 __all__ = ["FAMILY"]

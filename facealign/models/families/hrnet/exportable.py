@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from facealign.models.blocks.aligned_channels import (
     aligned_count,
@@ -24,10 +24,10 @@ from facealign.models.blocks.aligned_channels import (
     spread_input_channels,
     zero_padded,
 )
+from facealign.models.blocks.constant import constant
 from facealign.models.blocks.heat_map_decode import HeatMapDecode
+from facealign.models.blocks.imagenet import IMAGENET_MEAN_RGB, folded_stem
 from facealign.models.families.hrnet.network import (
-    IMAGENET_MEAN_RGB,
-    IMAGENET_STD_RGB,
     PEAK_RULE,
     HrnetFacial,
 )
@@ -45,8 +45,8 @@ class ExportableHrnetFacial(Exportable):
     def __init__(self, network: HrnetFacial) -> None:
         super().__init__()
         map_size = network.hyperparameters.map_size
-        self.mean_bgr = _constant(torch.tensor(IMAGENET_MEAN_RGB).flip(0) * 255)
-        self.stem = _folded_stem(network.conv1)
+        self.mean_bgr = constant(torch.tensor(IMAGENET_MEAN_RGB).flip(0) * 255)
+        self.stem = folded_stem(network.conv1)
         self.network = _aligned(network)
         self.decode = HeatMapDecode(map_size, map_size, PEAK_RULE)
         self.output_names = ("landmarks", "score", *_STAGES, "heat_maps")
@@ -78,17 +78,3 @@ def _aligned(network: HrnetFacial) -> HrnetFacial:
     shapes = {key: value.shape for key, value in aligned.state_dict().items()}
     aligned.load_state_dict({key: zero_padded(values[key], shapes[key]) for key in shapes})
     return aligned.eval().requires_grad_(requires_grad=False)
-
-
-def _folded_stem(conv: nn.Conv2d) -> nn.Conv2d:
-    """Return the first convolution for mean-free BGR grey levels instead of normalised RGB."""
-    stem = nn.Conv2d(3, conv.out_channels, 3, stride=2, padding=1, bias=False)
-    std = torch.tensor(IMAGENET_STD_RGB).reshape(1, 3, 1, 1)
-    stem.weight = _constant((conv.weight / (255 * std)).flip(1))
-    return stem
-
-
-def _constant(tensor: Tensor) -> nn.Parameter:
-    return nn.Parameter(
-        tensor.detach().clone(memory_format=torch.contiguous_format), requires_grad=False
-    )

@@ -13,10 +13,8 @@ from facealign.models.backbones.hrnet import HRNet, concatenate_branches
 from facealign.models.blocks.heat_map_decode import PeakRule
 from facealign.models.families.hrnet.hyperparameters import HrnetFacialHyperparameters
 
-__all__ = ["IMAGENET_MEAN_RGB", "IMAGENET_STD_RGB", "PEAK_RULE", "HrnetFacial", "normalised_image"]
+__all__ = ["PEAK_RULE", "HrnetFacial"]
 
-IMAGENET_MEAN_RGB = (0.485, 0.456, 0.406)
-IMAGENET_STD_RGB = (0.229, 0.224, 0.225)
 PEAK_RULE = PeakRule(masks_nonpositive=True)
 """The authors' decode as a fraction of the crop.
 
@@ -25,14 +23,6 @@ that has the middle of the crop at half its side: cell a, from 0, is at ``(a + 0
 crop. They then add 1, which numbers the pixels of the frame from 1; ours start at 0. A masked
 landmark is at their 0, which is our -1.
 """
-
-
-def normalised_image(crops: Tensor) -> Tensor:
-    """Return ``(B, 3, H, W)`` float32 RGB, normalised, from ``(B, H, W, 3)`` uint8 BGR."""
-    image = crops.flip(-1).permute(0, 3, 1, 2).to(torch.float32) / 255
-    mean = torch.tensor(IMAGENET_MEAN_RGB).reshape(1, 3, 1, 1)
-    std = torch.tensor(IMAGENET_STD_RGB).reshape(1, 3, 1, 1)
-    return (image - mean) / std
 
 
 class HrnetFacial(HRNet):

@@ -28,6 +28,7 @@ from torch.nn import functional
 
 from facealign.models.blocks.aligned_channels import aligned_count, zero_padded
 from facealign.models.blocks.blur_pool import BlurPool2d
+from facealign.models.blocks.constant import constant
 from facealign.models.blocks.coord_conv import MappedConv2d
 from facealign.models.blocks.heat_map_decode import HeatMapDecode
 from facealign.models.families.propnet.network import (
@@ -134,8 +135,8 @@ class _FoldedPropagation(nn.Module):
         count = weight.shape[1] - width
         self.fuse_boundaries = nn.Conv2d(count, width, 1, bias=False)
         self.fuse_features = nn.Conv2d(width, width, 1)
-        self.fuse_boundaries.weight = _constant(weight[:, :count])
-        self.fuse_features.weight = _constant(weight[:, count:])
+        self.fuse_boundaries.weight = constant(weight[:, :count])
+        self.fuse_features.weight = constant(weight[:, count:])
         self.fuse_features.bias = propagation.fuse.bias
 
     def forward(self, heat_maps: Tensor, features: Tensor) -> Tensor:
@@ -183,8 +184,8 @@ def _pad_channels(
     state = conv.state_dict()
     out_count, in_count, *kernel = state["weight"].shape
     shape = (outputs or out_count, inputs or in_count, *kernel)
-    conv.register_parameter("weight", _constant(zero_padded(state["weight"], shape)))
-    conv.register_parameter("bias", _constant(zero_padded(state["bias"], shape[:1])))
+    conv.register_parameter("weight", constant(zero_padded(state["weight"], shape)))
+    conv.register_parameter("bias", constant(zero_padded(state["bias"], shape[:1])))
 
 
 def _with_batch_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
@@ -205,9 +206,3 @@ def _mapped_conv(conv: nn.Conv2d, weight: Tensor, bias: Tensor, size: int) -> Ma
     )
     pixels = weight[:, :-count].float()
     return MappedConv2d(pixels, bias_map.float(), stride=stride, padding=padding)
-
-
-def _constant(tensor: Tensor) -> nn.Parameter:
-    return nn.Parameter(
-        tensor.detach().clone(memory_format=torch.contiguous_format), requires_grad=False
-    )

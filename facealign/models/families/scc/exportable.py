@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from facealign.models.backbone import backbone_by_name
+from facealign.models.blocks.constant import constant
 from facealign.models.blocks.folded_graph import (
     FoldedAdjacency,
     FoldedGraphNetwork,
-    constant,
     folded_linear_after_norm,
     mixing_from_adjacency,
 )

@@ -9,11 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from facealign.models.blocks.imagenet import normalised_image
 from facealign.models.families.slpt.card import card, crop_spec, describe, scheme
 from facealign.models.families.slpt.exportable import ExportableSlpt
 from facealign.models.families.slpt.hyperparameters import SlptHyperparameters
 from facealign.models.families.slpt.mean_shape import read_mean_shape
-from facealign.models.families.slpt.network import Slpt, normalised_image
+from facealign.models.families.slpt.network import Slpt
 from facealign.models.family import AssetSpec, Family, KeySignature
 
 __all__ = ["FAMILY"]

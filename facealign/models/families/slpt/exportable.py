@@ -29,9 +29,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from facealign.models.blocks.constant import constant
+from facealign.models.blocks.imagenet import IMAGENET_MEAN_RGB, folded_stem
 from facealign.models.families.slpt.network import (
-    IMAGENET_MEAN_RGB,
-    IMAGENET_STD_RGB,
     DecoderLayer,
     Slpt,
 )
@@ -46,13 +46,13 @@ class ExportableSlpt(Exportable):
     def __init__(self, network: Slpt) -> None:
         super().__init__()
         self.sizes = network.hyperparameters
-        self.mean_bgr = _constant(torch.tensor(IMAGENET_MEAN_RGB).flip(0) * 255)
-        self.stem = _folded_stem(network.backbone.conv1)
+        self.mean_bgr = constant(torch.tensor(IMAGENET_MEAN_RGB).flip(0) * 255)
+        self.stem = folded_stem(network.backbone.conv1)
         self.backbone = network.backbone
-        self.mean_shape = _constant(network.mean_shape.unsqueeze(0))
-        self.grid_steps = _constant(_grid_steps(self.sizes.patch_size))
+        self.mean_shape = constant(network.mean_shape.unsqueeze(0))
+        self.grid_steps = constant(_grid_steps(self.sizes.patch_size))
         weight, bias = _folded_patch_product(network)
-        self.patch_weight, self.patch_bias = _constant(weight), _constant(bias)
+        self.patch_weight, self.patch_bias = constant(weight), constant(bias)
         self.decoder = _FoldedDecoder(network)
         self.out_layer = network.out_layer
         stages = range(1, self.sizes.stage_count + 1)
@@ -106,9 +106,9 @@ class _FoldedDecoder(nn.Module):
         self.head_width = sizes.width // sizes.head_count
         source = cast("list[DecoderLayer]", list(transformer.Transformer_block.layers))
         projections = [_projections(layer.multihead_attn)[0] for layer in source]
-        self.key_weight = _constant(torch.cat([weights[1] for weights in projections]).T)
-        self.value_weight = _constant(torch.cat([weights[2] for weights in projections]).T)
-        self.encoding = _constant(transformer.structure_encoding)
+        self.key_weight = constant(torch.cat([weights[1] for weights in projections]).T)
+        self.value_weight = constant(torch.cat([weights[2] for weights in projections]).T)
+        self.encoding = constant(transformer.structure_encoding)
         query = transformer.landmark_query.detach()[0]
         self.first = _FirstLayer(source[0], query)
         self.layers = nn.ModuleList(_Layer(layer, query) for layer in source[1:])
@@ -141,9 +141,9 @@ class _FirstLayer(nn.Module):
         start = start + layer.self_attn(key, key, normed, need_weights=False)[0]
         weight, bias = _query_product(layer.multihead_attn, query)
         first_query = layer.norm2(start[0]) @ weight.T + bias
-        self.query = _constant(first_query.reshape(1, self.count, heads, -1).transpose(1, 2))
-        self.start = _constant(start + _out_bias(layer.multihead_attn))
-        self.out_weight = _constant(layer.multihead_attn.out_proj.weight.T)
+        self.query = constant(first_query.reshape(1, self.count, heads, -1).transpose(1, 2))
+        self.start = constant(start + _out_bias(layer.multihead_attn))
+        self.out_weight = constant(layer.multihead_attn.out_proj.weight.T)
         self.feed_forward = _FeedForward(layer)
 
     def forward(self, key: Tensor, value: Tensor) -> Tensor:
@@ -163,11 +163,11 @@ class _Layer(nn.Module):
         weights, _ = _projections(layer.self_attn)
         weight, bias = _query_product(layer.self_attn, query)
         zeros = torch.zeros_like(query)
-        self.self_weight = _constant(torch.cat([weight, weights[1], weights[2]]).T)
+        self.self_weight = constant(torch.cat([weight, weights[1], weights[2]]).T)
         self.self_bias = self._by_head(torch.cat([bias, query @ weights[1].T, zeros], dim=1))
         self.self_out = _out_product(layer.self_attn)
         weight, bias = _query_product(layer.multihead_attn, query)
-        self.cross_weight = _constant(weight.T)
+        self.cross_weight = constant(weight.T)
         self.cross_bias = self._by_head(bias)
         self.cross_out = _out_product(layer.multihead_attn)
         self.feed_forward = _FeedForward(layer)
@@ -184,7 +184,7 @@ class _Layer(nn.Module):
     def _by_head(self, bias: Tensor) -> nn.Parameter:
         """Return ``(N, heads * k, D / heads)`` from ``(N, D * k)``."""
         head_width = self.norm1.normalized_shape[0] // self.heads
-        return _constant(bias.reshape(bias.shape[0], -1, head_width))
+        return constant(bias.reshape(bias.shape[0], -1, head_width))
 
 
 def _product_by_head(rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -238,16 +238,8 @@ def _out_product(attention: nn.MultiheadAttention) -> nn.Linear:
     width = attention.embed_dim
     product = nn.Linear(width, width)
     product.weight = attention.out_proj.weight
-    product.bias = _constant(_out_bias(attention))
+    product.bias = constant(_out_bias(attention))
     return product
-
-
-def _folded_stem(conv: nn.Conv2d) -> nn.Conv2d:
-    """Return the first convolution for mean-free BGR grey levels instead of normalised RGB."""
-    stem = nn.Conv2d(3, conv.out_channels, 3, stride=2, padding=1, bias=False)
-    std = torch.tensor(IMAGENET_STD_RGB).reshape(1, 3, 1, 1)
-    stem.weight = _constant((conv.weight / (255 * std)).flip(1))
-    return stem
 
 
 def _folded_patch_product(network: Slpt) -> tuple[Tensor, Tensor]:
@@ -264,9 +256,3 @@ def _grid_steps(patch_size: int) -> Tensor:
     steps = torch.linspace(0, 1, patch_size)
     y, x = torch.meshgrid(steps, steps, indexing="ij")
     return torch.stack([x, y], dim=-1).reshape(1, -1, 1, 2)
-
-
-def _constant(tensor: Tensor) -> nn.Parameter:
-    return nn.Parameter(
-        tensor.detach().clone(memory_format=torch.contiguous_format), requires_grad=False
-    )

@@ -15,18 +15,7 @@ from torch import Tensor, nn
 from facealign.models.backbones.hrnet import HRNet, concatenate_branches
 from facealign.models.families.slpt.hyperparameters import SlptHyperparameters
 
-__all__ = ["IMAGENET_MEAN_RGB", "IMAGENET_STD_RGB", "DecoderLayer", "Slpt", "normalised_image"]
-
-IMAGENET_MEAN_RGB = (0.485, 0.456, 0.406)
-IMAGENET_STD_RGB = (0.229, 0.224, 0.225)
-
-
-def normalised_image(crops: Tensor) -> Tensor:
-    """Return ``(B, 3, H, W)`` float32 RGB, normalised, from ``(B, H, W, 3)`` uint8 BGR."""
-    image = crops.flip(-1).permute(0, 3, 1, 2).to(torch.float32) / 255
-    mean = torch.tensor(IMAGENET_MEAN_RGB).reshape(1, 3, 1, 1)
-    std = torch.tensor(IMAGENET_STD_RGB).reshape(1, 3, 1, 1)
-    return (image - mean) / std
+__all__ = ["DecoderLayer", "Slpt"]
 
 
 class Slpt(nn.Module):

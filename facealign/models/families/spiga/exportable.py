@@ -34,9 +34,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from facealign.models.blocks.constant import constant
 from facealign.models.families.spiga.folded_cnn import FoldedCnn
 from facealign.models.families.spiga.folded_relations import FoldedRelations, folded_perceptron
-from facealign.models.families.spiga.folding import constant
 from facealign.models.families.spiga.hyperparameters import SpigaHyperparameters
 from facealign.models.families.spiga.network import Spiga
 from facealign.models.families.spiga.projection import Projection

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from facealign.models.blocks.constant import constant
 from facealign.models.families.spiga.backbone import Conv, CoordConv, EdgeToPoint, MultitaskCnn
-from facealign.models.families.spiga.folding import constant, scale_and_shift
+from facealign.models.families.spiga.folding import scale_and_shift
 
 __all__ = ["FoldedCnn", "FoldedLink", "FoldedStem", "folded_edge_to_point"]
 

@@ -9,7 +9,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from facealign.models.families.spiga.folding import constant, scale_and_shift
+from facealign.models.blocks.constant import constant
+from facealign.models.families.spiga.folding import scale_and_shift
 from facealign.models.families.spiga.network import (
     GraphAttention,
     MessagePassing,

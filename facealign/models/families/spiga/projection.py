@@ -14,7 +14,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from facealign.models.families.spiga.folding import constant
+from facealign.models.blocks.constant import constant
 from facealign.models.families.spiga.network import Spiga, camera, rotation
 
 __all__ = ["Projection", "rotation_series"]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from facealign.errors import StateDictError
 from facealign.models.backbone import Shapes
-from facealign.models.blocks.folded_graph import constant
+from facealign.models.blocks.constant import constant
 from facealign.models.families.sdfl.heads.head import FoldedHead, Head
 
 __all__ = ["FULLY_CONNECTED", "FullyConnectedPredictor", "FullyConnectedSizes"]

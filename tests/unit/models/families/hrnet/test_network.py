@@ -10,9 +10,10 @@ import torch
 
 from facealign.geometry import frame_from_crop, placement_from_boxes
 from facealign.models.blocks.heat_map_decode import decode_heat_maps
+from facealign.models.blocks.imagenet import normalised_image
 from facealign.models.families.hrnet.card import crop_spec
 from facealign.models.families.hrnet.hyperparameters import HrnetFacialHyperparameters
-from facealign.models.families.hrnet.network import PEAK_RULE, HrnetFacial, normalised_image
+from facealign.models.families.hrnet.network import PEAK_RULE, HrnetFacial
 
 CELLS = 64
 BOX = (110.3, 70.1, 310.9, 230.4)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from facealign.models.blocks.imagenet import normalised_image
 from facealign.models.families.slpt.exportable import ExportableSlpt
 from facealign.models.families.slpt.hyperparameters import SlptHyperparameters
-from facealign.models.families.slpt.network import Slpt, normalised_image
+from facealign.models.families.slpt.network import Slpt
 
 # Of the largest value of a point; max measured 1.5e-6, seeds 0 to 4, torch 2.13 on CPU.
 POINT_BAR = 2e-5
