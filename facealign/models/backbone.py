@@ -43,7 +43,8 @@ class Backbone:
         build: From hyper-parameters to the untrained network. It takes ``(B, 3, H, W)`` float32 and
             returns a tuple of maps, finest first; heads read the last, which has stride 32.
         channels: From hyper-parameters to the channels of those maps.
-        tiny: Smallest hyper-parameters that keep every part, by the name of the variant.
+        tiny: Smallest hyper-parameters that keep every part, by the name of the variant; the last
+            has the most of what is peculiar to the backbone.
         is_unused: Whether inference never reads a key of that shape.
         is_constant: Whether the network computes the tensor of that key by itself.
         exportable: From a trained network and the side of the crop to the module that is traced

@@ -34,12 +34,7 @@ def authors_landmarks() -> dict[str, NDArray[np.float32]]:
 @pytest.fixture(scope="session")
 def slpt_6_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a checkpoint with ``mean_shape.npy`` beside it."""
-    return _checkpoint(tmp_path_factory.mktemp("slpt_6"), layers="6")
-
-
-@pytest.fixture(scope="session")
-def slpt_12_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _checkpoint(tmp_path_factory.mktemp("slpt_12"), layers="12")
+    return _checkpoint(tmp_path_factory.mktemp("slpt_6"))
 
 
 @pytest.fixture(scope="session")
@@ -58,18 +53,13 @@ def slpt_6_compiled(slpt_6_file: Path) -> Compiled:
 
 
 @pytest.fixture(scope="session")
-def slpt_12_compiled(slpt_12_file: Path) -> Compiled:
-    return _compiled(slpt_12_file)
-
-
-@pytest.fixture(scope="session")
 def slpt_6_graph(slpt_6_compiled: Compiled) -> bytes:
     return read_bundle(slpt_6_compiled.folder).read_file("model.fp32.onnx")
 
 
-def _checkpoint(folder: Path, *, layers: str) -> Path:
+def _checkpoint(folder: Path) -> Path:
     path = folder / "slpt.safetensors"
-    make_checkpoint.main([str(path), "--model", f"slpt_98_dec{layers}"])
+    make_checkpoint.main([str(path), "--model", "slpt_98_dec6"])
     return path
 
 

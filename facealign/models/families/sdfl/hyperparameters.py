@@ -64,17 +64,16 @@ class SdflHyperparameters:
 
     @classmethod
     def tiny(cls) -> dict[str, SdflHyperparameters]:
-        """Return every head on a plain ResNet, and a learned graph on every other backbone."""
-        by_backbone = {
-            f"{backbone.name}-{name}": BackboneChoice(backbone.name, sizes)
-            for backbone in discover_backbones()
-            for name, sizes in backbone.tiny().items()
-        }
-        plain = by_backbone["resnet-plain"]
+        """Return every head on a plain ResNet, and a learned graph on each backbone's last form."""
+        plain = BackboneChoice("resnet", backbone_by_name("resnet").tiny()["plain"])
+        last_forms = [
+            (backbone.name, *list(backbone.tiny().items())[-1]) for backbone in discover_backbones()
+        ]
         heads = {head.name: cls(plain, head.name, head.tiny()) for head in HEADS}
         learned = head_by_name("l-grl")
         return heads | {
-            f"{learned.name}-{name}": cls(choice, learned.name, learned.tiny())
-            for name, choice in by_backbone.items()
-            if choice is not plain
+            f"{learned.name}-{name}-{form}": cls(
+                BackboneChoice(name, sizes), learned.name, learned.tiny()
+            )
+            for name, form, sizes in last_forms
         }
