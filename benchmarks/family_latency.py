@@ -86,6 +86,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=MODELS, choices=known, metavar="NAME")
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--suffix", default="", help="of the result's name")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     where = provenance(threads=options.threads)
@@ -100,7 +101,7 @@ def main() -> None:
         "rounds": options.rounds,
         "models": rows,
     }
-    print(write_result("family_latency", result))
+    print(write_result(f"family_latency{options.suffix}", result))
 
 
 def _measure(name: str, *, rounds: int, threads: int) -> dict[str, object]:

@@ -38,9 +38,13 @@ def adjacency_from_values(values: Tensor, pattern: Tensor) -> Tensor:
         values: ``(B, E)`` logits, in row-major order of the edges.
         pattern: ``(N, N)``, not 0 where there is an edge.
     """
-    logits = torch.full((values.shape[0], *pattern.shape), _ABSENT)
-    logits[:, pattern > 0] = values
-    return torch.softmax(logits, dim=2)
+    if len(values) == 1:  # the authors' way for one graph, and the only one that exports naively
+        logits = torch.full(pattern.shape, _ABSENT)
+        logits[pattern > 0] = values[0]
+        return torch.softmax(logits, dim=1).unsqueeze(0)
+    batch = torch.full((len(values), *pattern.shape), _ABSENT)
+    batch[:, pattern > 0] = values
+    return torch.softmax(batch, dim=2)
 
 
 def norm_over_features(norm: nn.BatchNorm1d, nodes: Tensor) -> Tensor:
