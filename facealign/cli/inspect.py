@@ -114,6 +114,8 @@ def _text(name: str, value: object) -> _Text:
         return _TEXTS[name](value)
     if isinstance(value, Mapping):
         return {key: str(_text("", item)) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 

@@ -46,7 +46,7 @@ class Backbone:
         tiny: Smallest hyper-parameters that keep every part, by the name of the variant; the last
             has the most of what is peculiar to the backbone.
         is_unused: Whether inference never reads a key of that shape.
-        is_constant: Whether the network computes the tensor of that key by itself.
+        is_constant: Whether the network computes the tensor of that key and shape by itself.
         exportable: From a trained network and the side of the crop to the module that is traced
             for it: the same maps with fewer and faster operators. It may share weights with the
             network, which stays as it is.
@@ -61,7 +61,7 @@ class Backbone:
     channels: Callable[[Any], tuple[int, ...]]
     tiny: Callable[[], Mapping[str, Any]]
     is_unused: Callable[[str, Sequence[int]], bool] = lambda _key, _shape: False
-    is_constant: Callable[[str], bool] = lambda _key: False
+    is_constant: Callable[[str, Sequence[int]], bool] = lambda _key, _shape: False
     exportable: Callable[[nn.Module, int], nn.Module] = lambda network, _size_px: network
     written_from: str = "the authors' code"
 

@@ -16,10 +16,10 @@ from facealign.models.blocks.blur_pool import BlurPool2d
 from facealign.models.blocks.coord_conv import CoordConv2d, folded_coord_conv
 from facealign.models.blocks.fold_norm import fold_norm
 from facealign.models.blocks.instance_batch_norm import InstanceBatchNorm2d
+from facealign.models.blocks.layered_network import LAYER_NAMES, LayeredNetwork
 
 __all__ = ["BACKBONE", "PreActLayer", "PreActResNet", "PreActResNetHyperparameters"]
 
-_LAYER_COUNT = 4
 _BOTTLENECK_EXPANSION = 4
 _FULL_WIDTH = 64
 
@@ -70,42 +70,29 @@ class PreActResNetHyperparameters:
         return tuple(layer.channels * expansion for layer in self.layers)
 
 
-class PreActResNet(nn.Module):
-    """Stem of stride 4, then four layers of which all but the first halve the map."""
+class PreActResNet(LayeredNetwork):
+    """Layers whose output is a sum, with neither norm nor ReLU after it.
+
+    Map ``i`` has ``output_channels[i]`` channels.
+    """
 
     def __init__(self, sizes: PreActResNetHyperparameters) -> None:
-        super().__init__()
-        stem = sizes.stem_channels
-        self.conv1 = _conv(3, stem, 7, stride=2, has_coordinates=sizes.stem_has_coordinates)
-        self.bn1 = nn.BatchNorm2d(stem)
-        self.relu = nn.ReLU()
-        self.maxpool: nn.Module = nn.MaxPool2d(3, stride=2, padding=1)
+        channels = sizes.stem_channels
+        stem = _conv(3, channels, 7, stride=2, has_coordinates=sizes.stem_has_coordinates)
+        before = (channels, *sizes.output_channels)
+        layers = [_layer(sizes, index, before[index]) for index in range(len(sizes.layers))]
+        super().__init__(stem, layers, stem_channels=channels)
         if sizes.is_antialiased:
-            self.maxpool = nn.Sequential(nn.MaxPool2d(2, stride=1), BlurPool2d(stem))
-        in_channels = stem
-        for index, layer in enumerate(sizes.layers):
-            blocks = []
-            for number in range(layer.block_count):
-                stride = 2 if index > 0 and number == 0 else 1
-                blocks.append(_block(sizes, layer, in_channels, stride))
-                in_channels = sizes.output_channels[index]
-            self.add_module(f"layer{index + 1}", nn.Sequential(*blocks))
+            self.maxpool = nn.Sequential(nn.MaxPool2d(2, stride=1), BlurPool2d(channels))
 
-    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Return the output of each layer: a sum, with neither norm nor ReLU after it.
 
-        Args:
-            image: ``(B, 3, H, W)`` float, normalised; H and W are multiples of 32.
-
-        Returns:
-            Map ``i`` is ``(B, output_channels[i], H / 2**(i + 2), W / 2**(i + 2))``.
-        """
-        maps = self.maxpool(self.relu(self.bn1(self.conv1(image))))
-        outputs = []
-        for number in range(1, _LAYER_COUNT + 1):
-            maps = self.get_submodule(f"layer{number}")(maps)
-            outputs.append(maps)
-        return tuple(outputs)
+def _layer(sizes: PreActResNetHyperparameters, index: int, in_channels: int) -> nn.Sequential:
+    layer = sizes.layers[index]
+    first = _block(sizes, layer, in_channels, min(index, 1) + 1)
+    others = (
+        _block(sizes, layer, sizes.output_channels[index], 1) for _ in range(layer.block_count - 1)
+    )
+    return nn.Sequential(first, *others)
 
 
 def _block(
@@ -217,7 +204,7 @@ def _read_hyperparameters(shapes: Shapes) -> PreActResNetHyperparameters:
             f"layer1.0.{conv}" in shapes for conv in ("conv3.weight", "conv3.conv.weight")
         ),
         is_antialiased="layer2.0.shortcut.0.filt" in shapes,
-        layers=tuple(_layer_from_shapes(shapes, f"layer{n + 1}") for n in range(_LAYER_COUNT)),
+        layers=tuple(_layer_from_shapes(shapes, name) for name in LAYER_NAMES),
     )
 
 
@@ -263,7 +250,7 @@ def _exportable(network: nn.Module, size_px: int) -> nn.Module:
     return folded
 
 
-def _is_constant(key: str) -> bool:
+def _is_constant(key: str, _shape: Sequence[int]) -> bool:
     return key.endswith(".filt")
 
 

@@ -9,17 +9,15 @@ Source: Gao et al., TPAMI 2019 (Res2Net), sec. 3.1 and fig. 2b. The SDFL paper n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from facealign.models.backbone import Backbone, Shapes, count_indices
+from facealign.models.blocks.layered_network import LAYER_NAMES, LayeredNetwork, is_classifier
 
 __all__ = ["BACKBONE", "Res2Net", "Res2NetHyperparameters"]
-
-_LAYER_COUNT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,43 +41,25 @@ class Res2NetHyperparameters:
     class_count: int
 
 
-class Res2Net(nn.Module):
-    """Stem of stride 4, then four layers of which all but the first halve the map."""
+class Res2Net(LayeredNetwork):
+    """Layers of bottlenecks; map ``i`` has ``channels[i]`` channels."""
 
     def __init__(self, sizes: Res2NetHyperparameters) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(3, sizes.stem_channels, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(sizes.stem_channels)
-        self.relu = nn.ReLU()
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        in_channels = sizes.stem_channels
-        for index in range(_LAYER_COUNT):
-            blocks = []
-            for number in range(sizes.block_counts[index]):
-                stride = 2 if index > 0 and number == 0 else 1
-                blocks.append(
-                    _Block(sizes, index, in_channels, stride=stride, is_first=number == 0)
-                )
-                in_channels = sizes.channels[index]
-            self.add_module(f"layer{index + 1}", nn.Sequential(*blocks))
+        stem = nn.Conv2d(3, sizes.stem_channels, 7, stride=2, padding=3, bias=False)
+        before = (sizes.stem_channels, *sizes.channels)
+        layers = [_layer(sizes, index, before[index]) for index in range(len(sizes.channels))]
+        super().__init__(stem, layers, stem_channels=sizes.stem_channels)
         if sizes.class_count:
-            self.fc = nn.Linear(in_channels, sizes.class_count)  # never called
+            self.fc = nn.Linear(sizes.channels[-1], sizes.class_count)  # never called
 
-    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Return the output of each layer.
 
-        Args:
-            image: ``(B, 3, H, W)`` float, normalised; H and W are multiples of 32.
-
-        Returns:
-            Map ``i`` is ``(B, channels[i], H / 2**(i + 2), W / 2**(i + 2))``.
-        """
-        maps = self.maxpool(self.relu(self.bn1(self.conv1(image))))
-        outputs = []
-        for number in range(1, _LAYER_COUNT + 1):
-            maps = self.get_submodule(f"layer{number}")(maps)
-            outputs.append(maps)
-        return tuple(outputs)
+def _layer(sizes: Res2NetHyperparameters, index: int, in_channels: int) -> nn.Sequential:
+    first = _Block(sizes, index, in_channels, stride=min(index, 1) + 1, is_first=True)
+    others = (
+        _Block(sizes, index, sizes.channels[index], stride=1, is_first=False)
+        for _ in range(sizes.block_counts[index] - 1)
+    )
+    return nn.Sequential(first, *others)
 
 
 class _Block(nn.Module):
@@ -133,12 +113,13 @@ def _matches(shapes: Shapes) -> bool:
 
 
 def _read_hyperparameters(shapes: Shapes) -> Res2NetHyperparameters:
-    layers = [f"layer{number}" for number in range(1, _LAYER_COUNT + 1)]
     return Res2NetHyperparameters(
         stem_channels=shapes["conv1.weight"][0],
-        block_counts=tuple(count_indices(shapes, f"{name}.{{}}.conv1.weight") for name in layers),
-        part_channels=tuple(shapes[f"{name}.0.convs.0.weight"][0] for name in layers),
-        channels=tuple(shapes[f"{name}.0.conv3.weight"][0] for name in layers),
+        block_counts=tuple(
+            count_indices(shapes, f"{name}.{{}}.conv1.weight") for name in LAYER_NAMES
+        ),
+        part_channels=tuple(shapes[f"{name}.0.convs.0.weight"][0] for name in LAYER_NAMES),
+        channels=tuple(shapes[f"{name}.0.conv3.weight"][0] for name in LAYER_NAMES),
         part_count=count_indices(shapes, "layer1.0.convs.{}.weight") + 1,
         class_count=shapes["fc.weight"][0] if "fc.weight" in shapes else 0,
     )
@@ -151,10 +132,6 @@ def _describe(sizes: Res2NetHyperparameters) -> str:
 
 def _channels(sizes: Res2NetHyperparameters) -> tuple[int, ...]:
     return sizes.channels
-
-
-def _is_unused(key: str, _shape: Sequence[int]) -> bool:
-    return key.startswith("fc.")
 
 
 def _tiny() -> dict[str, Res2NetHyperparameters]:
@@ -178,6 +155,6 @@ BACKBONE = Backbone(
     build=Res2Net,
     channels=_channels,
     tiny=_tiny,
-    is_unused=_is_unused,
+    is_unused=is_classifier,
     written_from="the paper",
 )

@@ -6,7 +6,6 @@ Source: He et al., CVPR 2016 (Deep residual learning), fig. 3 and 5 left; SPEC 4
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -15,10 +14,9 @@ from facealign.models.backbone import Backbone, Shapes, count_indices
 from facealign.models.blocks.coord_conv import CoordConv2d, folded_coord_conv
 from facealign.models.blocks.fold_norm import fold_norm
 from facealign.models.blocks.instance_batch_norm import InstanceBatchNorm2d
+from facealign.models.blocks.layered_network import LAYER_NAMES, LayeredNetwork, is_classifier
 
 __all__ = ["BACKBONE", "ResNet", "ResNetHyperparameters"]
-
-_LAYER_COUNT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,36 +38,19 @@ class ResNetHyperparameters:
     class_count: int
 
 
-class ResNet(nn.Module):
-    """Stem of stride 4, then four layers of which all but the first halve the map."""
+class ResNet(LayeredNetwork):
+    """Layers of basic blocks; map ``i`` has ``channels[i]`` channels."""
 
     def __init__(self, sizes: ResNetHyperparameters) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(3, sizes.stem_channels, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(sizes.stem_channels)
-        self.relu = nn.ReLU()
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        stem = nn.Conv2d(3, sizes.stem_channels, 7, stride=2, padding=3, bias=False)
         before = (sizes.stem_channels, *sizes.channels)
-        for index, channels in enumerate(sizes.channels):
-            self.add_module(f"layer{index + 1}", _layer(sizes, index, before[index], channels))
+        layers = [
+            _layer(sizes, index, before[index], channels)
+            for index, channels in enumerate(sizes.channels)
+        ]
+        super().__init__(stem, layers, stem_channels=sizes.stem_channels)
         if sizes.class_count:
             self.fc = nn.Linear(sizes.channels[-1], sizes.class_count)  # never called
-
-    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Return the output of each layer.
-
-        Args:
-            image: ``(B, 3, H, W)`` float, normalised; H and W are multiples of 32.
-
-        Returns:
-            Map ``i`` is ``(B, channels[i], H / 2**(i + 2), W / 2**(i + 2))``.
-        """
-        maps = self.maxpool(self.relu(self.bn1(self.conv1(image))))
-        outputs = []
-        for number in range(1, _LAYER_COUNT + 1):
-            maps = self.get_submodule(f"layer{number}")(maps)
-            outputs.append(maps)
-        return tuple(outputs)
 
 
 def _layer(
@@ -128,13 +109,10 @@ def _matches(shapes: Shapes) -> bool:
 def _read_hyperparameters(shapes: Shapes) -> ResNetHyperparameters:
     has_coordinates = "layer1.0.conv1.conv.weight" in shapes
     conv = "conv1.conv.weight" if has_coordinates else "conv1.weight"
-    numbers = range(1, _LAYER_COUNT + 1)
     return ResNetHyperparameters(
         stem_channels=shapes["conv1.weight"][0],
-        block_counts=tuple(
-            count_indices(shapes, f"layer{number}.{{}}.{conv}") for number in numbers
-        ),
-        channels=tuple(shapes[f"layer{number}.0.{conv}"][0] for number in numbers),
+        block_counts=tuple(count_indices(shapes, f"{name}.{{}}.{conv}") for name in LAYER_NAMES),
+        channels=tuple(shapes[f"{name}.0.{conv}"][0] for name in LAYER_NAMES),
         has_coordinates=has_coordinates,
         class_count=shapes["fc.weight"][0] if "fc.weight" in shapes else 0,
     )
@@ -172,10 +150,6 @@ def _exportable(network: nn.Module, size_px: int) -> nn.Module:
     return folded
 
 
-def _is_unused(key: str, _shape: Sequence[int]) -> bool:
-    return key.startswith("fc.")
-
-
 BACKBONE = Backbone(
     name="resnet",
     matches=_matches,
@@ -184,6 +158,6 @@ BACKBONE = Backbone(
     build=ResNet,
     channels=_channels,
     tiny=_tiny,
-    is_unused=_is_unused,
+    is_unused=is_classifier,
     exportable=_exportable,
 )

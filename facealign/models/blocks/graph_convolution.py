@@ -38,13 +38,10 @@ def adjacency_from_values(values: Tensor, pattern: Tensor) -> Tensor:
         values: ``(B, E)`` logits, in row-major order of the edges.
         pattern: ``(N, N)``, not 0 where there is an edge.
     """
-    if len(values) == 1:  # the authors' way for one graph, and the only one that exports naively
-        logits = torch.full(pattern.shape, _ABSENT)
-        logits[pattern > 0] = values[0]
-        return torch.softmax(logits, dim=1).unsqueeze(0)
-    batch = torch.full((len(values), *pattern.shape), _ABSENT)
-    batch[:, pattern > 0] = values
-    return torch.softmax(batch, dim=2)
+    is_edge = pattern > 0
+    number = is_edge.flatten().cumsum(0).reshape(pattern.shape) - 1  # of the edge in each cell
+    logits = torch.where(is_edge, values[:, number.clamp(min=0)], _ABSENT)
+    return torch.softmax(logits, dim=2)
 
 
 def norm_over_features(norm: nn.BatchNorm1d, nodes: Tensor) -> Tensor:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from facealign.models.backbone import discover_backbones
 from facealign.models.blocks.folded_graph import points_as_traced
 from facealign.models.blocks.normalisation import z_score
-from facealign.models.families.scc.card import card, crop_spec, describe, scheme
+from facealign.models.families.scc.card import card, describe, scheme
 from facealign.models.families.scc.exportable import ExportableScc
 from facealign.models.families.scc.hyperparameters import SIGNATURE_KEYS, SccHyperparameters
 from facealign.models.families.scc.network import Scc
 from facealign.models.family import AssetSpec, Family, KeySignature
 from facealign.models.landmark_graph import GRAPH, graph_asset, made_up_graph
+from facealign.models.structure_coherency import (
+    crop_spec,
+    is_constant_of_backbone,
+    is_unused_of_backbone,
+)
 
 __all__ = ["FAMILY"]
-
-_PREFIX = "backbone."
 
 
 def _assets(hyperparameters: SccHyperparameters) -> tuple[AssetSpec, ...]:
@@ -58,16 +60,6 @@ def _reference(network: Scc, crops: Tensor) -> dict[str, Tensor]:
     )
 
 
-def _is_unused(key: str, shape: Sequence[int]) -> bool:
-    own = key.removeprefix(_PREFIX)
-    return own != key and any(each.is_unused(own, shape) for each in discover_backbones())
-
-
-def _is_constant(key: str, _: Sequence[int]) -> bool:
-    own = key.removeprefix(_PREFIX)
-    return own != key and any(each.is_constant(own) for each in discover_backbones())
-
-
 FAMILY = Family(
     name="scc",
     signatures=tuple(KeySignature(required=keys) for keys in SIGNATURE_KEYS),
@@ -83,6 +75,6 @@ FAMILY = Family(
     build_exportable=ExportableScc,
     crop=crop_spec,
     scheme=scheme,
-    is_unused=_is_unused,
-    is_constant=_is_constant,
+    is_unused=is_unused_of_backbone,
+    is_constant=is_constant_of_backbone,
 )

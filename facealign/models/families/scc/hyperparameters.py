@@ -11,16 +11,15 @@ from facealign.models.backbone import (
     BackboneChoice,
     Shapes,
     backbone_by_name,
-    detect_backbone,
     discover_backbones,
 )
 from facealign.models.blocks.graph_convolution import GraphSizes, graph_sizes_from_shapes
 from facealign.models.blocks.node_embedding import NodeSizes, node_sizes_from_shapes
+from facealign.models.structure_coherency import backbone_from_shapes
 
 __all__ = ["SIGNATURE_KEYS", "EmbeddingSizes", "GateSizes", "SccHyperparameters"]
 
 _STRIDE = 32  # of the backbone's last map
-_PREFIX = "backbone."
 _MAP_COUNT = 3  # that the node embedding reads
 _EMBEDDING = "predictor.map_to_node."
 _LAST_CONV = f"{_EMBEDDING}conv_to_node.1.0.weight"
@@ -121,7 +120,7 @@ class SccHyperparameters:
             KeyError: If a key is missing, or the backbone is unknown; the key is the argument.
             StateDictError: If shapes do not fit together, or the backbone gives too few maps.
         """
-        choice = detect_backbone(shapes, _PREFIX)
+        choice = backbone_from_shapes(shapes)
         is_learned = _LEARNED_EDGES in shapes
         found = cls(
             backbone=choice,

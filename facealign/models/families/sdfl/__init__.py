@@ -9,10 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from facealign.models.backbone import discover_backbones
 from facealign.models.blocks.folded_graph import points_as_traced
 from facealign.models.blocks.normalisation import z_score
-from facealign.models.families.sdfl.card import card, crop_spec, describe, scheme
+from facealign.models.families.sdfl.card import card, describe, scheme
 from facealign.models.families.sdfl.exportable import ExportableSdfl
 from facealign.models.families.sdfl.heads import HEADS
 from facealign.models.families.sdfl.heads.dynamic import is_identity_key
@@ -20,10 +19,13 @@ from facealign.models.families.sdfl.hyperparameters import SdflHyperparameters
 from facealign.models.families.sdfl.network import Sdfl
 from facealign.models.family import AssetSpec, Family, KeySignature
 from facealign.models.landmark_graph import GRAPH, graph_asset, made_up_graph
+from facealign.models.structure_coherency import (
+    crop_spec,
+    is_constant_of_backbone,
+    is_unused_of_backbone,
+)
 
 __all__ = ["FAMILY"]
-
-_PREFIX = "backbone."
 
 
 def _assets(hyperparameters: SdflHyperparameters) -> tuple[AssetSpec, ...]:
@@ -52,15 +54,8 @@ def _reference(network: Sdfl, crops: Tensor) -> dict[str, Tensor]:
     return points_as_traced(points, size_px=network.hyperparameters.crop_size_px)
 
 
-def _is_unused(key: str, shape: Sequence[int]) -> bool:
-    own = key.removeprefix(_PREFIX)
-    return own != key and any(each.is_unused(own, shape) for each in discover_backbones())
-
-
-def _is_constant(key: str, _: Sequence[int]) -> bool:
-    own = key.removeprefix(_PREFIX)
-    of_backbone = own != key and any(each.is_constant(own) for each in discover_backbones())
-    return of_backbone or is_identity_key(key)
+def _is_constant(key: str, shape: Sequence[int]) -> bool:
+    return is_constant_of_backbone(key, shape) or is_identity_key(key)
 
 
 FAMILY = Family(
@@ -78,6 +73,6 @@ FAMILY = Family(
     build_exportable=ExportableSdfl,
     crop=crop_spec,
     scheme=scheme,
-    is_unused=_is_unused,
+    is_unused=is_unused_of_backbone,
     is_constant=_is_constant,
 )

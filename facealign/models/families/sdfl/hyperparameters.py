@@ -10,15 +10,14 @@ from facealign.models.backbone import (
     BackboneChoice,
     Shapes,
     backbone_by_name,
-    detect_backbone,
     discover_backbones,
 )
 from facealign.models.families.sdfl.heads import HEADS, HeadSizes, head_by_name, head_in
+from facealign.models.structure_coherency import backbone_from_shapes
 
 __all__ = ["SdflHyperparameters"]
 
 _STRIDE = 32  # of the backbone's last map
-_PREFIX = "backbone."
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class SdflHyperparameters:
             KeyError: If a key is missing, or the backbone is unknown; the key is the argument.
             StateDictError: If shapes do not fit together.
         """
-        choice = detect_backbone(shapes, _PREFIX)
+        choice = backbone_from_shapes(shapes)
         head = head_in(shapes)
         channels = backbone_by_name(choice.name).channels(choice.sizes)
         return cls(choice, head.name, head.read_sizes(shapes, channels[-1]))
