@@ -1,7 +1,8 @@
-"""Full-size SLPT of recipe weights, made and compiled once per run."""
+"""The crops of the recipe, and full-size SLPT of recipe weights, compiled once per run."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import make_checkpoint
@@ -13,9 +14,15 @@ from numpy.typing import NDArray
 from facealign.bundle import read_bundle
 from facealign.models.load import Model
 from facealign.pipeline.compile import Compiled, CompileRequest, compile_checkpoint, load_model
+from tests.golden.full_size import GOLDEN, Points, forget_networks, points_from_file
 from tests.reference import REFERENCE
 
-HERE = Path(__file__).parent
+
+@pytest.fixture(scope="module", autouse=True)
+def _forget_networks() -> Iterator[None]:
+    """Keep no network longer than the tests of its file."""
+    yield
+    forget_networks()
 
 
 @pytest.fixture(scope="session")
@@ -25,10 +32,9 @@ def recipe_crops() -> NDArray[np.uint8]:
 
 
 @pytest.fixture(scope="session")
-def authors_landmarks() -> dict[str, NDArray[np.float32]]:
+def authors_landmarks() -> Points:
     """Return what the authors' code gave for them: ``stage1`` to ``stage3``, each (2, 98, 2)."""
-    with np.load(HERE / "slpt_98_dec6.npz") as file:
-        return {name: file[name] for name in file.files}
+    return points_from_file(GOLDEN / "slpt_98_dec6.npz")
 
 
 @pytest.fixture(scope="session")

@@ -20,9 +20,15 @@ from facealign.pipeline.compile import Compiled
 from facealign.runtime import open_session
 from facealign.runtime.ort_engine import run_graph
 from facealign.spec import contract_input, contract_outputs
+from tests.golden.full_size import (
+    SIZE_PX,
+    Points,
+    distance_px,
+    points_from_file,
+    relative_deviation,
+)
 from tests.reference import REFERENCE, needs_reference
 
-SIZE_PX = 256
 MODULE_PX = 0.01  # max measured 2.1e-4 px: 3 stages, 2 mean shapes, torch 2.13 on CPU
 GRAPH_PX = 0.01  # max measured 1.6e-4 px: 6 and 12 layers, ONNX Runtime 1.31 on CPU
 RELATIVE = 1e-4  # of the largest value; max measured 2.2e-6, feature map to stage 3
@@ -36,42 +42,27 @@ FORBIDDEN = {"NonZero", "Loop", "If", "ScatterND", "Einsum"}
 pytestmark = pytest.mark.timeout(900)  # a compile of full size, on a busy machine
 
 
-def distance_px(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
-    return float(np.linalg.norm(found - expected, axis=-1).max()) * SIZE_PX
-
-
-def relative_deviation(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
-    assert found.shape == expected.shape
-    return float(np.abs(found - expected).max() / np.abs(expected).max())
-
-
 @pytest.fixture(scope="module")
-def points(slpt_6: Model, recipe_crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+def points(slpt_6: Model, recipe_crops: NDArray[np.uint8]) -> Points:
     return slpt_6.points(recipe_crops)
 
 
 @pytest.mark.parametrize("stage", ["stage1", "stage2", "stage3"])
 def test_module_gives_landmarks_of_authors(
-    points: dict[str, NDArray[np.float32]],
-    authors_landmarks: dict[str, NDArray[np.float32]],
-    stage: str,
+    points: Points, authors_landmarks: Points, stage: str
 ) -> None:
     landmarks = points[f"{stage}.landmarks"]
 
     assert distance_px(landmarks, authors_landmarks[stage]) <= MODULE_PX
 
 
-def test_module_returns_last_stage(
-    points: dict[str, NDArray[np.float32]], authors_landmarks: dict[str, NDArray[np.float32]]
-) -> None:
+def test_module_returns_last_stage(points: Points, authors_landmarks: Points) -> None:
     assert distance_px(points["landmarks"], authors_landmarks["stage3"]) <= MODULE_PX
 
 
 @pytest.mark.slow
 def test_graph_gives_landmarks_of_authors_one_by_one(
-    slpt_6_graph: bytes,
-    recipe_crops: NDArray[np.uint8],
-    authors_landmarks: dict[str, NDArray[np.float32]],
+    slpt_6_graph: bytes, recipe_crops: NDArray[np.uint8], authors_landmarks: Points
 ) -> None:
     singles = [run_graph(slpt_6_graph, crop[None])["landmarks"] for crop in recipe_crops]
 
@@ -80,9 +71,7 @@ def test_graph_gives_landmarks_of_authors_one_by_one(
 
 @pytest.mark.slow
 def test_graph_gives_landmarks_of_authors_in_one_batch(
-    slpt_6_graph: bytes,
-    recipe_crops: NDArray[np.uint8],
-    authors_landmarks: dict[str, NDArray[np.float32]],
+    slpt_6_graph: bytes, recipe_crops: NDArray[np.uint8], authors_landmarks: Points
 ) -> None:
     landmarks = run_graph(slpt_6_graph, recipe_crops)["landmarks"]
 
@@ -120,9 +109,7 @@ def test_graph_stores_weights_of_three_stages_once(slpt_6_graph: bytes, slpt_6: 
 
 
 @pytest.mark.slow
-def test_checkpoint_is_recognised_and_compiled_without_a_flag(
-    slpt_6_compiled: Compiled,
-) -> None:
+def test_checkpoint_is_recognised_and_compiled_without_a_flag(slpt_6_compiled: Compiled) -> None:
     compiled = slpt_6_compiled
 
     assert compiled.manifest.family == "slpt"
@@ -133,15 +120,12 @@ def test_checkpoint_is_recognised_and_compiled_without_a_flag(
 
 
 @pytest.fixture(scope="module")
-def authors_points() -> dict[str, NDArray[np.float32]]:
-    with np.load(REFERENCE / "golden" / "slpt_98_dec6.npz") as file:
-        return {name: file[name] for name in file.files}
+def authors_points() -> Points:
+    return points_from_file(REFERENCE / "golden" / "slpt_98_dec6.npz")
 
 
 @pytest.fixture(scope="module")
-def own_points(
-    slpt_6_authors_mean_shape: Model, recipe_crops: NDArray[np.uint8]
-) -> dict[str, NDArray[np.float32]]:
+def own_points(slpt_6_authors_mean_shape: Model, recipe_crops: NDArray[np.uint8]) -> Points:
     """Return the module's points with the authors' mean shape, and its projected feature map."""
     model = slpt_6_authors_mean_shape
     found = model.points(recipe_crops)
@@ -153,9 +137,7 @@ def own_points(
 
 
 @needs_reference
-def test_feature_map_is_that_of_authors(
-    own_points: dict[str, NDArray[np.float32]], authors_points: dict[str, NDArray[np.float32]]
-) -> None:
+def test_feature_map_is_that_of_authors(own_points: Points, authors_points: Points) -> None:
     channels = authors_points["feature_map__channels"]
 
     subset = own_points["feature_map"][0, channels]
@@ -166,9 +148,7 @@ def test_feature_map_is_that_of_authors(
 @needs_reference
 @pytest.mark.parametrize("moment", ["mean", "std"])
 def test_every_channel_of_feature_map_has_moments_of_authors(
-    own_points: dict[str, NDArray[np.float32]],
-    authors_points: dict[str, NDArray[np.float32]],
-    moment: str,
+    own_points: Points, authors_points: Points, moment: str
 ) -> None:
     found = getattr(own_points["feature_map"], moment)(axis=(2, 3))
 
@@ -186,10 +166,7 @@ def test_every_channel_of_feature_map_has_moments_of_authors(
     ],
 )
 def test_tokens_are_those_of_authors(
-    own_points: dict[str, NDArray[np.float32]],
-    authors_points: dict[str, NDArray[np.float32]],
-    point: str,
-    authors_name: str,
+    own_points: Points, authors_points: Points, point: str, authors_name: str
 ) -> None:
     assert relative_deviation(own_points[point][0], authors_points[authors_name]) <= RELATIVE
 
@@ -204,10 +181,7 @@ def test_tokens_are_those_of_authors(
     ],
 )
 def test_landmarks_with_authors_mean_shape_are_those_of_authors(
-    own_points: dict[str, NDArray[np.float32]],
-    authors_points: dict[str, NDArray[np.float32]],
-    point: str,
-    authors_name: str,
+    own_points: Points, authors_points: Points, point: str, authors_name: str
 ) -> None:
     last_layer = authors_points[authors_name][:, -1]
 

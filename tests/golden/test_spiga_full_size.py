@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from pathlib import Path
 
 import make_checkpoint
 import numpy as np
 import pytest
-import recipe
 import torch
 from numpy.typing import NDArray
 
-from facealign.bundle import npy_from_array
 from facealign.export.graph import graph_from_bytes, node_counts
 from facealign.export.lint import contract_problems
 from facealign.geometry import frame_from_crop, placement_from_boxes
-from facealign.models.checkpoint import Checkpoint
 from facealign.models.families.spiga.face_model import read_face_model
 from facealign.models.families.spiga.network import Spiga, unit_image
-from facealign.models.load import Asset, Model, assemble
+from facealign.models.load import Model
 from facealign.pipeline.contents import contract
 from facealign.runtime.ort_engine import run_graph
-from tests.conformance.tiny import traced_bytes
+from tests.golden.full_size import (
+    GOLDEN,
+    Points,
+    distance_px,
+    graph_bytes,
+    model_with,
+    points_from_file,
+    recipe_model,
+    relative_deviation,
+)
 from tests.reference import REFERENCE, needs_reference
 
-SIZE_PX = 256
 MODULE_PX = 0.01  # max measured 2.1e-3 px: 3 steps, 2 faces, torch 2.13 on CPU
 GRAPH_PX = 0.01  # max measured 2.6e-3 px, ONNX Runtime 1.31 on CPU
 POSE = 1e-3  # of each value; max measured 8.3e-6, of the graph
@@ -36,18 +39,8 @@ FORBIDDEN = {"ScatterND", "ScatterElements", "NonZero", "Einsum", "GatherND", "A
 LARGEST_MOVE = 0.21875  # of the crop: what three steps can do; max measured 0.154
 PUBLISHED_INITIAL_NME = 9.8  # percent, SPEC 8.2, 300W public; measured 9.7978
 PUBLISHED_NME_BAR = 0.05  # it is rounded to one decimal
-Points = dict[str, NDArray[np.float32]]
 
 pytestmark = pytest.mark.timeout(900)  # a trace of full size, on a busy machine
-
-
-def distance_px(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
-    return float(np.linalg.norm(found - expected, axis=-1).max()) * SIZE_PX
-
-
-def relative_deviation(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
-    assert found.shape == expected.shape
-    return float(np.abs(found - expected).max() / np.abs(expected).max())
 
 
 def pose_deviation(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
@@ -55,24 +48,8 @@ def pose_deviation(found: NDArray[np.float32], expected: NDArray[np.float32]) ->
 
 
 @pytest.fixture(scope="module")
-def checkpoint() -> Checkpoint:
-    state_dict = make_checkpoint.model_state_dict("spiga_98")
-    digest = hashlib.sha256()
-    for key in sorted(state_dict):
-        digest.update(state_dict[key].numpy().tobytes())
-    return Checkpoint(Path("spiga.pt"), digest.hexdigest(), state_dict, wrapper=None, prefix="")
-
-
-def model_with(face: NDArray[np.float32], checkpoint: Checkpoint) -> Model:
-    data = npy_from_array(face)
-    asset = Asset(face, "face_model.npy", hashlib.sha256(data).hexdigest())
-    detection = make_checkpoint.model_detection("spiga_98")
-    return assemble(checkpoint, detection, {"face-model": asset})
-
-
-@pytest.fixture(scope="module")
-def model(checkpoint: Checkpoint) -> Model:
-    return model_with(recipe.face_model(98).astype(np.float32), checkpoint)
+def model() -> Model:
+    return recipe_model("spiga_98")
 
 
 @pytest.fixture(scope="module")
@@ -81,15 +58,14 @@ def points(model: Model, recipe_crops: NDArray[np.uint8]) -> Points:
 
 
 @pytest.fixture(scope="module")
-def graph(model: Model, checkpoint: Checkpoint) -> bytes:
-    return traced_bytes(model, checkpoint)
+def graph() -> bytes:
+    return graph_bytes("spiga_98")
 
 
 @pytest.fixture(scope="module")
 def authors() -> Points:
     """Return what the authors' code gave for two crops: ``initial``, ``step1..3`` and ``pose``."""
-    with np.load(Path(__file__).with_name("spiga_98.npz")) as file:
-        return {name: file[name] for name in file.files}
+    return points_from_file(GOLDEN / "spiga_98.npz")
 
 
 @pytest.mark.parametrize(
@@ -146,14 +122,13 @@ def test_graph_is_small_and_standard(graph: bytes) -> None:
 
 @pytest.fixture(scope="module")
 def golden() -> Points:
-    with np.load(REFERENCE / "golden" / "spiga_98.npz") as file:
-        return {name: file[name] for name in file.files}
+    return points_from_file(REFERENCE / "golden" / "spiga_98.npz")
 
 
 @pytest.fixture(scope="module")
-def own_points(checkpoint: Checkpoint, golden: Points, recipe_crops: NDArray[np.uint8]) -> Points:
+def own_points(golden: Points, recipe_crops: NDArray[np.uint8]) -> Points:
     """Return the module's points with the authors' face, and those that only debugging needs."""
-    network = model_with(golden["model3d"], checkpoint).network
+    network = model_with("spiga_98", {"face-model": golden["model3d"]}).network
     assert isinstance(network, Spiga)
     image = unit_image(torch.from_numpy(recipe_crops))
     with torch.no_grad():

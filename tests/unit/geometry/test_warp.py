@@ -15,6 +15,14 @@ SPEC = CropSpec(32, RULE, RULE)
 # OpenCV 5 interpolates in floating point and rounds (measured 0.51); OpenCV 4 rounds positions to
 # 1/32 px, which on the smooth frame is 2 levels and 8 at its edges.
 MAX_GREY = 8.0
+SQUARES = [
+    pytest.param(80.3, 60.2, 50.7, id="inside"),
+    pytest.param(80, 60, 32, id="one-to-one"),
+    pytest.param(3.4, 5.1, 40, id="over-the-top-left-corner"),
+    pytest.param(158.2, 119.4, 40, id="over-the-bottom-right-corner"),
+    pytest.param(70.2, 61.7, 0.5, id="half-a-pixel"),
+    pytest.param(80, 60, 1000, id="frame-is-a-small-part"),
+]
 
 
 def placement_at(x: float, y: float, side: float) -> Placement:
@@ -45,12 +53,7 @@ def bilinear(
 @pytest.mark.parametrize(
     ("x", "y", "side"),
     [
-        pytest.param(80.3, 60.2, 50.7, id="inside"),
-        pytest.param(80, 60, 32, id="one-to-one"),
-        pytest.param(3.4, 5.1, 40, id="over-the-top-left-corner"),
-        pytest.param(158.2, 119.4, 40, id="over-the-bottom-right-corner"),
-        pytest.param(70.2, 61.7, 0.5, id="half-a-pixel"),
-        pytest.param(80, 60, 1000, id="frame-is-a-small-part"),
+        *SQUARES,
         pytest.param(80.5, 60.5, 3.2e6, id="frame-is-less-than-a-crop-pixel"),
         pytest.param(1e6, -1e6, 1.99e6, id="touches-nothing-far-away"),
     ],
@@ -127,17 +130,7 @@ def test_crops_from_frame_rejects_a_square_that_covers_more_than_opencv_can_addr
 NEAREST = CropSpec(32, RULE, RULE, "nearest", border_value=9)
 
 
-@pytest.mark.parametrize(
-    ("x", "y", "side"),
-    [
-        pytest.param(80.3, 60.2, 50.7, id="inside"),
-        pytest.param(80, 60, 32, id="one-to-one"),
-        pytest.param(3.4, 5.1, 40, id="over-the-top-left-corner"),
-        pytest.param(158.2, 119.4, 40, id="over-the-bottom-right-corner"),
-        pytest.param(70.2, 61.7, 0.5, id="half-a-pixel"),
-        pytest.param(80.0, 60.0, 1000.0, id="much-larger-than-the-frame"),
-    ],
-)
+@pytest.mark.parametrize(("x", "y", "side"), SQUARES)
 def test_crops_from_frame_takes_the_pixel_under_the_middle_of_each_of_its_own(
     frame: NDArray[np.uint8], x: float, y: float, side: float
 ) -> None:

@@ -41,12 +41,6 @@ class HrnetFacialHyperparameters:
         return cls(landmark_count=shapes["head.3.weight"][0], backbone=hrnet_from_shapes(shapes))
 
     @classmethod
-    def published(cls, landmark_count: int = 98) -> HrnetFacialHyperparameters:
-        """Return the W18 network that the authors publish, for one of their data sets (SPEC 5)."""
-        stages = _stages((18, 36, 72, 144), module_counts=(1, 4, 3), block_count=4)
-        return cls(landmark_count, HRNetHyperparameters(64, 4, 64, stages))
-
-    @classmethod
     def tiny(cls) -> dict[str, HrnetFacialHyperparameters]:
         """Return small networks with every part, by name; the first has branches to align."""
         uneven = _stages((6, 8, 10, 12), module_counts=(1, 2, 1), block_count=1)

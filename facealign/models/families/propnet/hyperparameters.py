@@ -75,22 +75,6 @@ class PropNetHyperparameters:
         )
 
     @classmethod
-    def published(
-        cls, landmark_count: int = 98, boundary_count: int = 15
-    ) -> PropNetHyperparameters:
-        """Return the network of the paper's Table 8 (SPEC 6.2, 6.3)."""
-        return cls(
-            landmark_count=landmark_count,
-            boundary_count=boundary_count,
-            boundary_layer_count=5,
-            stack_count=4,
-            depth=4,
-            propagation_depth=2,
-            stem_channels=(64, 128),
-            width=256,
-        )
-
-    @classmethod
     def tiny(cls) -> dict[str, PropNetHyperparameters]:
         """Return small networks with every part, by name."""
         return {

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,8 +12,8 @@ from torch.nn import functional
 
 from facealign.models.backbone import shapes_under
 from facealign.models.backbones.efficientnet import BACKBONE, EfficientNetHyperparameters
+from tests.unit.models.networks import published_shapes, shapes_of
 
-KEYS = Path(__file__).parents[3] / "golden" / "keys"
 CROP_PX = 256
 ABSOLUTE = 3e-6  # max measured 2.4e-7
 # SPEC 4.9: the only convolution of the two whose padding is not that for crops of 256 px.
@@ -23,8 +21,7 @@ B1_QUIRK = ("_blocks.16._depthwise_conv", (2, 2), (1, 2))
 
 
 def authors_sizes(name: str) -> EfficientNetHyperparameters:
-    keys = json.loads((KEYS / f"sdfl_efficientnet_{name}_lgrl.json").read_text("ascii"))
-    shapes = {key: tuple(entry["shape"]) for key, entry in keys.items()}
+    shapes = published_shapes(f"sdfl_efficientnet_{name}_lgrl")
     sizes: EfficientNetHyperparameters = BACKBONE.read_hyperparameters(
         shapes_under(shapes, "backbone.")
     )
@@ -133,17 +130,17 @@ def norm(maps: torch.Tensor) -> torch.Tensor:
 def test_efficientnet_refuses_b2_and_up() -> None:
     sizes = dataclasses.replace(authors_sizes("b1"), head_channels=1408)
     with torch.device("meta"):
-        state_dict = BACKBONE.build(sizes).state_dict()
+        shapes = shapes_of(BACKBONE.build(sizes))
 
     with pytest.raises(KeyError, match="at most 1280 channels, as in b0 and b1"):
-        BACKBONE.read_hyperparameters({key: value.shape for key, value in state_dict.items()})
+        BACKBONE.read_hyperparameters(shapes)
 
 
 def test_efficientnet_refuses_blocks_of_another_network() -> None:
     sizes = authors_sizes("b0")
     shorter = dataclasses.replace(sizes, blocks=sizes.blocks[:-1])
     with torch.device("meta"):
-        state_dict = BACKBONE.build(shorter).state_dict()
+        shapes = shapes_of(BACKBONE.build(shorter))
 
     with pytest.raises(KeyError, match="as in EfficientNet b0 or b1"):
-        BACKBONE.read_hyperparameters({key: value.shape for key, value in state_dict.items()})
+        BACKBONE.read_hyperparameters(shapes)

@@ -16,6 +16,7 @@ from facealign.models.backbones.hrnet import (
     concatenate_branches,
     hrnet_from_shapes,
 )
+from tests.unit.models.networks import shapes_of
 
 W18_LITE = model_detection("slpt_98_dec6").hyperparameters.backbone
 ABSOLUTE = 3e-7  # max measured 3e-8
@@ -38,8 +39,8 @@ SEVERAL_MODULES = HRNetHyperparameters(
 def test_hrnet_from_shapes_returns_what_the_network_was_built_from(
     hyperparameters: HRNetHyperparameters, prefix: str
 ) -> None:
-    state_dict = HRNet(hyperparameters).state_dict()
-    shapes = {prefix + key: tuple(value.shape) for key, value in state_dict.items()}
+    own = shapes_of(HRNet(hyperparameters))
+    shapes = {prefix + key: shape for key, shape in own.items()}
 
     found = hrnet_from_shapes(shapes, prefix=prefix)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-from pathlib import Path
 
 import pytest
 import torch
@@ -17,14 +15,13 @@ from facealign.models.backbones.mobilenet_v2 import (
     MobileNetV2,
     MobileNetV2Hyperparameters,
 )
+from tests.unit.models.networks import published_shapes, shapes_of
 
-KEYS = Path(__file__).parents[3] / "golden" / "keys"
 ABSOLUTE = 1e-5  # measured 0: the same operators in the same order
 
 
 def authors_shapes(letter: str) -> dict[str, tuple[int, ...]]:
-    keys = json.loads((KEYS / f"sdfl_mobilenet{letter}_lgrl.json").read_text("ascii"))
-    shapes = {key: tuple(entry["shape"]) for key, entry in keys.items()}
+    shapes = published_shapes(f"sdfl_mobilenet{letter}_lgrl")
     return {key: tuple(shape) for key, shape in shapes_under(shapes, "backbone.").items()}
 
 
@@ -52,7 +49,7 @@ def test_mobilenet_refuses_blocks_whose_strides_it_cannot_know() -> None:
     layer = (MobileNetBlock(8, 4, 1), MobileNetBlock(8, 5, 1))
     others = tuple((MobileNetBlock(8, 4 + index, 1),) for index in range(4))
     network = MobileNetV2(MobileNetV2Hyperparameters(4, (layer, *others)))
-    shapes = {key: tuple(value.shape) for key, value in network.state_dict().items()}
+    shapes = shapes_of(network)
 
     with pytest.raises(KeyError, match="blocks as in MobileNet A, B or C"):
         BACKBONE.read_hyperparameters(shapes)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from make_checkpoint import recipe_state_dict
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
@@ -16,15 +15,14 @@ from facealign.models.backbones.preact_resnet import (
     PreActResNet,
     PreActResNetHyperparameters,
 )
+from tests.unit.models.backbones.layers import batch_norm, coord_conv
+from tests.unit.models.networks import shapes_of, with_recipe_weights
 
 ABSOLUTE = 3e-6  # max measured 2.4e-7
-EPSILON = 1e-5
 
 
 def recipe_network(variant: str) -> PreActResNet:
-    network = PreActResNet(BACKBONE.tiny()[variant])
-    network.load_state_dict(recipe_state_dict(network))
-    return network.eval().requires_grad_(requires_grad=False)
+    return with_recipe_weights(PreActResNet(BACKBONE.tiny()[variant]))
 
 
 def random_maps(channels: int, size: int) -> Tensor:
@@ -82,25 +80,6 @@ def test_antialiased_block_halves_the_map_behind_a_blur() -> None:
     hidden = coord_conv(blurred(hidden), state["conv2.1.conv.weight"])
     shortcut = coord_conv(blurred(activated), state["shortcut.1.conv.weight"])
     torch.testing.assert_close(out, hidden + shortcut, rtol=0, atol=ABSOLUTE)
-
-
-def batch_norm(maps: Tensor, state: dict[str, Tensor], name: str) -> Tensor:
-    return functional.batch_norm(
-        maps,
-        state[f"{name}.running_mean"],
-        state[f"{name}.running_var"],
-        state[f"{name}.weight"],
-        state[f"{name}.bias"],
-        eps=EPSILON,
-    )
-
-
-def coord_conv(maps: Tensor, weight: Tensor) -> Tensor:
-    steps = torch.linspace(-1, 1, maps.shape[-1])
-    rows, columns = torch.meshgrid(steps, steps, indexing="ij")
-    coordinates = torch.stack([rows, columns]).repeat(maps.shape[0], 1, 1, 1)
-    joined = torch.cat([maps, coordinates], dim=1)
-    return functional.conv2d(joined, weight, padding=weight.shape[-1] // 2)
 
 
 def blurred(maps: Tensor) -> Tensor:
@@ -178,9 +157,9 @@ def test_preact_of_the_zoo_is_told_from_names_and_shapes(
     sizes: PreActResNetHyperparameters, text: str
 ) -> None:
     with torch.device("meta"):
-        state_dict = PreActResNet(sizes).state_dict()
+        shapes = shapes_of(PreActResNet(sizes))
 
-    found = BACKBONE.read_hyperparameters({key: value.shape for key, value in state_dict.items()})
+    found = BACKBONE.read_hyperparameters(shapes)
 
     assert found == sizes
     assert BACKBONE.describe(found) == text

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from make_checkpoint import recipe_state_dict
 from torch import Tensor, nn
 from torch.nn import functional
 
 from facealign.models.backbones.res2net import BACKBONE, Res2Net, Res2NetHyperparameters
+from tests.unit.models.backbones.layers import batch_norm
+from tests.unit.models.networks import with_recipe_weights
 
 ABSOLUTE = 1e-5  # measured 0: the same operators in the same order
-EPSILON = 1e-5
 PUBLISHED_MILLION = 25.7  # parameters of Res2Net-50 of width 26 and scale 4, classifier included
 RES2NET_50 = Res2NetHyperparameters(
     stem_channels=64,
@@ -24,9 +24,7 @@ RES2NET_50 = Res2NetHyperparameters(
 
 
 def recipe_network() -> Res2Net:
-    network = Res2Net(BACKBONE.tiny()["bottleneck"])
-    network.load_state_dict(recipe_state_dict(network))
-    return network.eval().requires_grad_(requires_grad=False)
+    return with_recipe_weights(Res2Net(BACKBONE.tiny()["bottleneck"]))
 
 
 def random_maps(channels: int) -> Tensor:
@@ -73,17 +71,6 @@ def part_conv(part: Tensor, state: dict[str, Tensor], index: int, *, stride: int
 
 def projected(parts: Tensor, state: dict[str, Tensor]) -> Tensor:
     return batch_norm(functional.conv2d(parts, state["conv3.weight"]), state, "bn3")
-
-
-def batch_norm(maps: Tensor, state: dict[str, Tensor], name: str) -> Tensor:
-    return functional.batch_norm(
-        maps,
-        state[f"{name}.running_mean"],
-        state[f"{name}.running_var"],
-        state[f"{name}.weight"],
-        state[f"{name}.bias"],
-        eps=EPSILON,
-    )
 
 
 def test_res2net_50_has_as_many_parameters_as_published() -> None:

@@ -6,20 +6,18 @@ import dataclasses
 
 import pytest
 import torch
-from make_checkpoint import recipe_state_dict
 from torch import Tensor
 from torch.nn import functional
 
 from facealign.models.backbones.resnet import BACKBONE, ResNet
+from tests.unit.models.backbones.layers import EPSILON, batch_norm, coord_conv
+from tests.unit.models.networks import shapes_of, with_recipe_weights
 
 ABSOLUTE = 1e-5  # measured 0: the same operators in the same order
-EPSILON = 1e-5
 
 
 def recipe_network(variant: str) -> ResNet:
-    network = ResNet(BACKBONE.tiny()[variant])
-    network.load_state_dict(recipe_state_dict(network))
-    return network.eval().requires_grad_(requires_grad=False)
+    return with_recipe_weights(ResNet(BACKBONE.tiny()[variant]))
 
 
 def test_resnet_with_coordinates_normalises_half_of_the_channels_over_the_map() -> None:
@@ -37,14 +35,6 @@ def test_resnet_with_coordinates_normalises_half_of_the_channels_over_the_map() 
     torch.testing.assert_close(out, (hidden + shortcut).relu(), rtol=0, atol=ABSOLUTE)
 
 
-def coord_conv(maps: Tensor, weight: Tensor, *, stride: int = 1) -> Tensor:
-    steps = torch.linspace(-1, 1, maps.shape[-1])
-    rows, columns = torch.meshgrid(steps, steps, indexing="ij")
-    coordinates = torch.stack([rows, columns]).repeat(maps.shape[0], 1, 1, 1)
-    joined = torch.cat([maps, coordinates], dim=1)
-    return functional.conv2d(joined, weight, stride=stride, padding=1)
-
-
 def half_instance_norm(maps: Tensor, state: dict[str, Tensor], name: str) -> Tensor:
     half = maps.shape[1] // 2
     scale, shift = state[f"{name}.IN.weight"], state[f"{name}.IN.bias"]
@@ -52,21 +42,10 @@ def half_instance_norm(maps: Tensor, state: dict[str, Tensor], name: str) -> Ten
     return torch.cat([first, batch_norm(maps[:, half:], state, f"{name}.BN")], dim=1)
 
 
-def batch_norm(maps: Tensor, state: dict[str, Tensor], name: str) -> Tensor:
-    return functional.batch_norm(
-        maps,
-        state[f"{name}.running_mean"],
-        state[f"{name}.running_var"],
-        state[f"{name}.weight"],
-        state[f"{name}.bias"],
-        eps=EPSILON,
-    )
-
-
 @pytest.mark.parametrize("variant", ["plain", "coordconv-ibn"])
 def test_resnet_without_classifier_is_read_as_such(variant: str) -> None:
     sizes = dataclasses.replace(BACKBONE.tiny()[variant], class_count=0)
-    shapes = {key: tuple(value.shape) for key, value in ResNet(sizes).state_dict().items()}
+    shapes = shapes_of(ResNet(sizes))
 
     assert BACKBONE.read_hyperparameters(shapes) == sizes
     assert not any(key.startswith("fc.") for key in shapes)

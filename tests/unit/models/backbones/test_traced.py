@@ -9,12 +9,12 @@ import onnx_ir as ir
 import onnxruntime as ort
 import pytest
 import torch
-from make_checkpoint import recipe_state_dict
 from torch import Tensor, nn
 
 from facealign.export.passes.simplify import simplify
 from facealign.export.trace import trace
 from facealign.models.backbone import backbone_by_name
+from tests.unit.models.networks import with_recipe_weights
 
 SIZE_PX = 64
 RELATIVE = 3e-5  # of the std; max measured 3.6e-6
@@ -50,9 +50,8 @@ def test_exportable_is_traced_without_asking_for_a_shape(
     name: str, variant: str, expected: dict[str, int]
 ) -> None:
     backbone = backbone_by_name(name)
-    network = backbone.build(backbone.tiny()[variant])
-    network.load_state_dict(recipe_state_dict(network))
-    plain = LastMap(network.eval().requires_grad_(requires_grad=False))
+    network = with_recipe_weights(backbone.build(backbone.tiny()[variant]))
+    plain = LastMap(network)
     exportable = LastMap(backbone.exportable(network, SIZE_PX))
     crops = np.random.default_rng(3).integers(0, 256, (3, SIZE_PX, SIZE_PX, 3), np.uint8)
 

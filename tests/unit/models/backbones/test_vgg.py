@@ -5,17 +5,14 @@ from __future__ import annotations
 import pytest
 
 from facealign.models.backbones.vgg import BACKBONE, Vgg, VggHyperparameters
-
-
-def shapes_of(sizes: VggHyperparameters) -> dict[str, tuple[int, ...]]:
-    return {key: tuple(value.shape) for key, value in Vgg(sizes).state_dict().items()}
+from tests.unit.models.networks import shapes_of
 
 
 def test_vgg_numbers_of_column_d_are_those_of_the_published_checkpoints() -> None:
     column_d = VggHyperparameters(((2, 2), (3, 3), (4, 4, 4), (5, 5, 5), (5, 5, 5)))
 
     numbers = [
-        int(key.split(".")[1]) for key, shape in shapes_of(column_d).items() if len(shape) == 4
+        int(key.split(".")[1]) for key, shape in shapes_of(Vgg(column_d)).items() if len(shape) == 4
     ]
 
     assert numbers == [0, 3, 7, 10, 14, 17, 20, 24, 27, 30, 34, 37, 40]

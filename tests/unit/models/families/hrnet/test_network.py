@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from make_checkpoint import model_detection
 
 from facealign.geometry import frame_from_crop, placement_from_boxes
 from facealign.models.blocks.heat_map_decode import decode_heat_maps
@@ -56,7 +57,7 @@ def test_landmark_lies_one_pixel_before_where_the_authors_count_from_one(
     heat_map = torch.rand(CELLS, CELLS, generator=torch.Generator().manual_seed(0))
     heat_map[y, x] += 1
     heat_map += level - 1
-    crop = crop_spec(HrnetFacialHyperparameters.published())
+    crop = crop_spec(model_detection("hrnet_w18_wflw").hyperparameters)
     placement = placement_from_boxes(np.array([BOX]), crop.from_box)
 
     landmarks, _ = decode_heat_maps(heat_map[None, None], PEAK_RULE)

@@ -7,17 +7,38 @@ from typing import Any
 
 import pytest
 import torch
+from make_checkpoint import model_detection
 
+from facealign.models.detect import detect
+from facealign.models.families.propnet import FAMILY
 from facealign.models.families.propnet.hyperparameters import PropNetHyperparameters
 from facealign.models.families.propnet.network import PropNet
+from tests.unit.models.networks import shapes_of
 
-PUBLISHED = PropNetHyperparameters.published()
+# Table 8 of the paper, and SPEC 6.2 and 6.3.
+PUBLISHED = PropNetHyperparameters(
+    landmark_count=98,
+    boundary_count=15,
+    boundary_layer_count=5,
+    stack_count=4,
+    depth=4,
+    propagation_depth=2,
+    stem_channels=(64, 128),
+    width=256,
+    crop_size_px=256,
+)
 
 
 def _shapes(hyperparameters: PropNetHyperparameters) -> dict[str, tuple[int, ...]]:
     with torch.device("meta"):
-        network = PropNet(hyperparameters)
-    return {key: tuple(value.shape) for key, value in network.state_dict().items()}
+        return shapes_of(PropNet(hyperparameters))
+
+
+def test_full_size_network_is_that_of_the_paper() -> None:
+    detection = model_detection("propnet_98")
+
+    assert detection.family is FAMILY
+    assert detection.hyperparameters == PUBLISHED
 
 
 @pytest.mark.parametrize(
@@ -48,6 +69,19 @@ def test_from_shapes_needs_nothing_of_the_last_propagation_module() -> None:
     }
 
     assert PropNetHyperparameters.from_shapes(shapes, {}) == PUBLISHED
+
+
+def test_checkpoint_is_recognised_without_what_only_a_training_needs() -> None:
+    shapes = {
+        key: shape
+        for key, shape in _shapes(PUBLISHED).items()
+        if not key.startswith("last_propagation.") and not key.endswith(".filt")
+    }
+
+    detection = detect(shapes)
+
+    assert detection.family is FAMILY
+    assert detection.hyperparameters == PUBLISHED
 
 
 def test_from_shapes_names_the_missing_key() -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from make_checkpoint import recipe_state_dict
+from make_checkpoint import model_detection
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from facealign.models.families.propnet.hyperparameters import PropNetHyperparameters
 from facealign.models.families.propnet.network import PropNet, image_from_crops, position_maps
+from tests.unit.models.networks import with_recipe_weights
 
 PAPER_PARAMETERS = 36.30e6  # Table 8
 PAPER_MACS = 42.83e9  # Table 8; it writes FLOPs and means multiply-adds (SPEC 6.2)
@@ -21,7 +22,7 @@ PRUNED_MACS = 38.656e9  # measured, without the last propagation module
 def published() -> PropNet:
     """Return the network of full size, without memory for its weights."""
     with torch.device("meta"):
-        return PropNet(PropNetHyperparameters.published()).eval()
+        return PropNet(model_detection("propnet_98").hyperparameters).eval()
 
 
 def macs(network: PropNet, *, with_last_propagation: bool) -> float:
@@ -33,9 +34,7 @@ def macs(network: PropNet, *, with_last_propagation: bool) -> float:
 
 @pytest.fixture
 def tiny() -> PropNet:
-    network = PropNet(PropNetHyperparameters.tiny()["wflw"])
-    network.load_state_dict(recipe_state_dict(network))
-    return network.eval().requires_grad_(requires_grad=False)
+    return with_recipe_weights(PropNet(PropNetHyperparameters.tiny()["wflw"]))
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from make_checkpoint import model_detection, recipe_state_dict
+from make_checkpoint import model_detection
 from torch import Tensor
 
 from facealign.errors import StateDictError
@@ -14,8 +14,10 @@ from facealign.models.detect import detect
 from facealign.models.families.scc import FAMILY
 from facealign.models.families.scc.hyperparameters import SccHyperparameters
 from facealign.models.families.scc.network import Scc
+from tests.unit.models.families.exportable import exportable_points, point_deviations
+from tests.unit.models.networks import shapes_of, tiny_network
 
-RELATIVE = 1e-5  # of the largest value; max measured 8.1e-7
+RELATIVE = 1e-5  # of the largest value; max measured 8.8e-7, seeds 20 to 24
 FORMS = ("scc", "biased", "weighted")
 PUBLISHED_PARAMETERS = 24_678_260  # SPEC 1: without the classifier of the backbone
 each_form = pytest.mark.parametrize("form", FORMS)
@@ -26,26 +28,14 @@ def tiny(form: str) -> SccHyperparameters:
 
 
 def network(form: str) -> Scc:
-    sizes = tiny(form)
-    found = FAMILY.build_network(sizes, FAMILY.made_up_assets(sizes))
-    found.load_state_dict(recipe_state_dict(found))
+    found = tiny_network(FAMILY, form)
     assert isinstance(found, Scc)
-    found.eval().requires_grad_(requires_grad=False)
     return found
-
-
-def shapes(form: str) -> dict[str, tuple[int, ...]]:
-    return {key: tuple(value.shape) for key, value in network(form).state_dict().items()}
-
-
-def crops() -> Tensor:
-    generator = torch.Generator().manual_seed(0)
-    return torch.randint(0, 256, (3, 64, 64, 3), generator=generator, dtype=torch.uint8)
 
 
 @each_form
 def test_form_is_found_with_its_sizes(form: str) -> None:
-    detection = detect(shapes(form))
+    detection = detect(shapes_of(network(form)))
 
     assert detection.family is FAMILY
     assert detection.hyperparameters == tiny(form)
@@ -74,17 +64,12 @@ def test_published_form_has_parameters_of_the_paper() -> None:
 
 
 @each_form
-def test_exportable_gives_every_point_of_network(form: str) -> None:
+def test_exportable_gives_every_point_of_network(form: str, crops: Tensor) -> None:
     reference = network(form)
-    exportable = FAMILY.build_exportable(reference)
 
-    found = dict(zip(exportable.output_names, exportable(crops()), strict=True))
+    found = exportable_points(FAMILY.build_exportable(reference), crops)
 
-    expected = FAMILY.reference(reference, crops())
-    deviations = {
-        name: float((point - expected[name]).abs().max() / expected[name].abs().max())
-        for name, point in found.items()
-    }
+    deviations = point_deviations(found, FAMILY.reference(reference, crops))
     assert max(deviations.values()) <= RELATIVE
     assert {"backbone", "middle", "fine", "nodes", "graph"} < set(found)
 
@@ -137,7 +122,7 @@ def test_gate_lets_pass_what_both_attentions_do() -> None:
 
 
 def test_backbone_of_too_few_maps_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    given = shapes("scc")
+    given = shapes_of(network("scc"))
     monkeypatch.setattr(SccHyperparameters, "in_channels", (512,))
 
     with pytest.raises(StateDictError, match=r"reads the last 3 maps .*`resnet` gives 1"):
@@ -174,6 +159,6 @@ def test_other_number_of_blocks_is_found() -> None:
     deeper = replace(sizes, graph=replace(sizes.graph, block_count=3))
     built = FAMILY.build_network(deeper, FAMILY.made_up_assets(deeper))
 
-    detection = detect({key: tuple(value.shape) for key, value in built.state_dict().items()})
+    detection = detect(shapes_of(built))
 
     assert detection.hyperparameters == deeper

@@ -23,8 +23,8 @@ from facealign.models.families.slpt.exportable import ExportableSlpt
 from facealign.models.families.slpt.network import Slpt
 from facealign.pipeline.contents import contract
 from facealign.runtime.ort_engine import OrtEngine
-from tests.conformance.planted_faults import MODULE_FAULTS, NETWORK_FAULTS, Fault, Spoil
-from tests.conformance.planted_graph_faults import FORM_FAULTS, GRAPH_FAULTS
+from tests.conformance.slpt_faults import MODULE_FAULTS, NETWORK_FAULTS, Fault, Spoil
+from tests.conformance.slpt_graph_faults import FORM_FAULTS, GRAPH_FAULTS
 from tests.conformance.tiny import tiny_graph, tiny_model
 
 Target = TypeVar("Target")

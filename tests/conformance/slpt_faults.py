@@ -2,7 +2,7 @@
 
 Each is a small function that spoils what it is given; its name is its id. Those of this file go
 into the network before the rewrite, and into the rewritten module; the graph's are in
-`planted_graph_faults.py`.
+`slpt_graph_faults.py`.
 """
 
 from __future__ import annotations

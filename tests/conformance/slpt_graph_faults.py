@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from tests.conformance.planted_faults import Fault, listed_in
+from tests.conformance.slpt_faults import Fault, listed_in
 
 __all__ = ["FORM_FAULTS", "GRAPH_FAULTS"]
 
