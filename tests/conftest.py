@@ -35,6 +35,15 @@ N = WFLW98.landmark_count
 CROP = CropSpec(SIZE_PX, SquareRule(1.15, "integer"), SquareRule(1.2, "exact"))
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of one file, or of one network in it, on one worker: they share fixtures."""
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        network = callspec.params.get("name", "") if callspec else ""
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.stem} {network}"))
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20)

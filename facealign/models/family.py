@@ -121,8 +121,8 @@ class Family:
         crop: Crop rule, from hyper-parameters.
         scheme: Landmark set, from hyper-parameters.
         extra_outputs: What the graph gives behind its landmarks.
-        build_reference: From the trained reference module to the one whose points count in the
-            parity check; one in float64 where float32 would not tell.
+        build_exact: From the trained reference module to a copy that computes in float64, for a
+            network whose own rounding in float32 may be more than parity allows the graph.
         is_unused: Whether inference never reads a key of that shape; a checkpoint may lack it.
         is_constant: Whether the network computes the tensor of that key and shape by itself. A
             checkpoint may lack it; one that has another value there is refused.
@@ -143,7 +143,7 @@ class Family:
     crop: Callable[[Any], CropSpec]
     scheme: Callable[[Any], Scheme]
     extra_outputs: tuple[ExtraOutput, ...] = ()
-    build_reference: Callable[[Any], nn.Module] = lambda network: network
+    build_exact: Callable[[Any], nn.Module] | None = None
     is_unused: Callable[[str, Sequence[int]], bool] = lambda _key, _shape: False
     is_constant: Callable[[str, Sequence[int]], bool] = lambda _key, _shape: False
 

@@ -38,7 +38,6 @@ class Model:
         family: Its family.
         hyperparameters: Of the family's own class.
         network: The reference, as the authors define it.
-        reference_network: What `points` runs: `network`, or a more exact copy of it.
         exportable: The module that is traced; it shares weights with `network`.
         output_names: What `exportable` returns, in order: first the contract's outputs, then the
             probes.
@@ -48,7 +47,6 @@ class Model:
     family: Family
     hyperparameters: Any
     network: nn.Module
-    reference_network: nn.Module
     exportable: Exportable
     output_names: tuple[str, ...]
     assets: Mapping[str, Asset]
@@ -77,14 +75,22 @@ class Model:
         Returns:
             Arrays by name, ``landmarks`` ``(B, N, 2)`` float32 among them, a fraction of the crop.
         """
-        with torch.no_grad():
-            points = self.family.reference(self.reference_network, torch.from_numpy(crops.copy()))
-        return {name: point.numpy() for name, point in points.items()}
+        return self._points(self.network, crops)
+
+    def exact_points(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        """Return the same computed in float64, several times slower, if the family needs that."""
+        build = self.family.build_exact
+        return self._points(build(self.network) if build else self.network, crops)
 
     def landmarks(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return ``(B, N, 2)`` landmarks of the reference network, a fraction of the crop."""
         landmarks: NDArray[np.float32] = self.points(crops)["landmarks"]
         return landmarks
+
+    def _points(self, network: nn.Module, crops: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        with torch.no_grad():
+            points = self.family.reference(network, torch.from_numpy(crops.copy()))
+        return {name: point.numpy() for name, point in points.items()}
 
 
 def load_assets(detection: Detection, arguments: Sequence[str]) -> dict[str, Asset]:
@@ -119,7 +125,6 @@ def assemble(checkpoint: Checkpoint, detection: Detection, assets: Mapping[str, 
         family=family,
         hyperparameters=detection.hyperparameters,
         network=network,
-        reference_network=family.build_reference(network),
         exportable=exportable,
         output_names=exportable.output_names,
         assets=assets,

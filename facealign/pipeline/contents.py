@@ -168,7 +168,7 @@ def _golden(model: Model) -> Golden:
     placement = placement_from_boxes(boxes, model.crop.from_box)
     extra = [c.pixels for c in parity_crops(model.crop.size_px) if c.name in _SELF_TEST_EXTRA]
     crops = np.concatenate([crops_from_frame(frame, placement, model.crop), np.stack(extra)])
-    points = model.points(crops)
+    points = model.exact_points(crops)
     landmarks = points["landmarks"]
     if "undecided" in points:  # what rounding decides may be otherwise on another machine
         landmarks = np.where(points["undecided"][..., None], np.float32(np.nan), landmarks)

@@ -41,6 +41,7 @@ def verify_graph(model: Model, graph: bytes, stage: Stage) -> ParityReport:
             model.points,
             engine.run,
             crops,
+            exact=model.exact_points if model.family.build_exact else None,
             progress=lambda done: stage.advance(done, total=total),
         )
     if not report.passed:
@@ -78,5 +79,7 @@ def _where_it_begins(model: Model, graph: bytes, report: ParityReport) -> str:
     worst = next(crop for crop in crops if crop.name == report.worst_crop)
     batch = np.stack([crops[0].pixels, worst.pixels, crops[1].pixels])
     found = run_graph(expose_values(graph, names), batch)
-    divergence = first_divergence(graph, expected=model.points(batch), found=found, names=names)
+    divergence = first_divergence(
+        graph, expected=model.exact_points(batch), found=found, names=names
+    )
     return str(divergence) if divergence else "no named point differs by itself"

@@ -8,28 +8,37 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from facealign.bundle import write_bundle
-from facealign.export.crops import parity_crops
 from facealign.export.divergence import first_divergence
 from facealign.export.graph import bytes_from_graph, expose_values, graph_from_bytes
 from facealign.export.lint import contract_problems
-from facealign.export.parity import PARITY_BAR_PX, ParityReport, check_parity, measure_parity
+from facealign.export.parity import (
+    PARITY_BAR_PX,
+    OutputFunction,
+    ParityReport,
+    check_parity,
+    measure_parity,
+)
 from facealign.models.checkpoint import Checkpoint
 from facealign.models.detect import detect
-from facealign.models.family import Family
+from facealign.models.family import Exportable, Family
 from facealign.models.load import Model
 from facealign.pipeline.contents import bundle_files, bundle_manifest, contract
 from facealign.runtime.ort_engine import OrtEngine, run_graph
 from facealign.runtime.session import open_session
 from tests.conformance.general_faults import GENERAL_FAULTS, Plant
-from tests.conformance.tiny import tiny_checkpoint, tiny_names, traced_bytes
+from tests.conformance.network_faults import NETWORK_FAULTS
+from tests.conformance.tiny import crops_of, tiny_checkpoint, tiny_names, traced_bytes
 
 Outputs = dict[str, NDArray[Any]]
-Verdict = Callable[[bytes], ParityReport]
+LandmarksPx = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+Verdict = Callable[[OutputFunction], ParityReport]
 
 LEAST_FAULTS = 16  # of those in `general_faults`, 16 need no special operator
+LEAST_NETWORK_FAULTS = 12  # of those in `network_faults`, 12 need no side file
 AUTHORS_CROP_PX = 256
 SAME_PX = 1e-3  # max measured 1.2e-5 px: batches of 1 and 8, ONNX Runtime 1.31 on CPU
 LEAST_MOVE_PX = 0.1  # mean measured: slpt 0.75 px
@@ -48,18 +57,23 @@ def checkpoint(name: str) -> Checkpoint:
 
 @pytest.fixture
 def crops(model: Model) -> NDArray[np.uint8]:
-    return np.stack([crop.pixels for crop in parity_crops(model.crop.size_px)[:8]])
+    return np.stack([crop.pixels for crop in crops_of(model.crop.size_px)[:8]])
 
 
 @pytest.fixture(scope="module")
-def parity(model: Model, graph: bytes) -> ParityReport:
-    names = [spec.name for spec in contract(model)[1]]
-    engine = OrtEngine(graph, input_name="image", output_names=names, max_batch=8, threads=1)
-    return measure_parity(model.points, engine.run, parity_crops(model.crop.size_px))
+def run(model: Model, graph: bytes) -> OutputFunction:
+    return runner(model, graph)
 
 
-def landmarks_px(graph: bytes, model: Model, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return run_graph(graph, crops, ["landmarks"])["landmarks"] * model.crop.size_px
+@pytest.fixture(scope="module")
+def parity(model: Model, run: OutputFunction) -> ParityReport:
+    crops = crops_of(model.crop.size_px)
+    return measure_parity(model.points, run, crops, exact=model.exact_points)
+
+
+@pytest.fixture
+def landmarks_px(model: Model, run: OutputFunction) -> LandmarksPx:
+    return lambda crops: run(crops)["landmarks"] * model.crop.size_px
 
 
 def test_family_is_detected_from_its_own_keys(family: Family, checkpoint: Checkpoint) -> None:
@@ -113,36 +127,36 @@ def test_graph_agrees_with_module_at_every_probe(
     found = run_graph(expose_values(graph, model.output_names), crops)
 
     divergence = first_divergence(
-        graph, expected=model.points(crops), found=found, names=model.output_names
+        graph, expected=model.exact_points(crops), found=found, names=model.output_names
     )
 
     assert divergence is None
 
 
 def test_graph_takes_no_notice_of_neighbours_in_batch(
-    model: Model, graph: bytes, crops: NDArray[np.uint8]
+    landmarks_px: LandmarksPx, crops: NDArray[np.uint8]
 ) -> None:
-    alone = np.concatenate([landmarks_px(graph, model, crop[None]) for crop in crops])
+    alone = np.concatenate([landmarks_px(crop[None]) for crop in crops])
 
-    together = landmarks_px(graph, model, crops)
+    together = landmarks_px(crops)
 
     assert np.abs(alone - together).max() <= SAME_PX
 
 
 def test_graph_takes_no_notice_of_order_in_batch(
-    model: Model, graph: bytes, crops: NDArray[np.uint8]
+    landmarks_px: LandmarksPx, crops: NDArray[np.uint8]
 ) -> None:
-    backward = landmarks_px(graph, model, crops[::-1].copy())
+    backward = landmarks_px(crops[::-1].copy())
 
-    forward = landmarks_px(graph, model, crops)
+    forward = landmarks_px(crops)
 
     assert np.abs(forward - backward[::-1]).max() <= SAME_PX
 
 
-def test_graph_repeats_itself(model: Model, graph: bytes, crops: NDArray[np.uint8]) -> None:
-    first = landmarks_px(graph, model, crops)
+def test_graph_repeats_itself(graph: bytes, crops: NDArray[np.uint8]) -> None:
+    first = run_graph(graph, crops, ["landmarks"])["landmarks"]
 
-    second = landmarks_px(graph, model, crops)
+    second = run_graph(graph, crops, ["landmarks"])["landmarks"]
 
     np.testing.assert_array_equal(first, second)
 
@@ -164,7 +178,7 @@ def test_bundle_gives_landmarks_of_module(
 ) -> None:
     manifest = bundle_manifest(model, checkpoint, graph_from_bytes(graph), parity, settings={})
     folder = write_bundle(tmp_path / "tiny.facealign", manifest, bundle_files(model, graph))
-    crops = np.stack([crop.pixels for crop in parity_crops(model.crop.size_px)[8:19]])
+    crops = np.stack([crop.pixels for crop in crops_of(model.crop.size_px)[8:19]])
 
     with open_session(folder) as session:
         landmarks = session.run_crops(crops)["landmarks"]
@@ -175,39 +189,73 @@ def test_bundle_gives_landmarks_of_module(
 
 @pytest.fixture(scope="module")
 def verdict(model: Model) -> Verdict:
-    """Return a function from a graph to its parity, on a sixth of the crops."""
-    names = [spec.name for spec in contract(model)[1]]
+    """Return a function from a candidate to its parity, on a twelfth of the crops."""
     known: dict[bytes, Outputs] = {}
 
     def points(pixels: NDArray[np.uint8]) -> Outputs:
         key = pixels.tobytes()
         if key not in known:  # the same crops come with every fault
-            known[key] = model.points(pixels)
+            known[key] = model.exact_points(pixels)
         return known[key]
 
-    def measure(graph: bytes) -> ParityReport:
-        engine = OrtEngine(graph, input_name="image", output_names=names, max_batch=8, threads=1)
+    def measure(candidate: OutputFunction) -> ParityReport:
         bar_px = PARITY_BAR_PX * model.crop.size_px / AUTHORS_CROP_PX
-        crops = parity_crops(model.crop.size_px)[2::6]
-        return measure_parity(points, engine.run, crops, bar_px=bar_px)
+        return measure_parity(points, candidate, crops_of(model.crop.size_px)[2::12], bar_px=bar_px)
 
     return measure
 
 
-def test_parity_catches_every_general_fault(graph: bytes, verdict: Verdict) -> None:
+def test_parity_catches_every_general_fault(model: Model, graph: bytes, verdict: Verdict) -> None:
     spoiled = {name: planted(graph, plant) for name, plant in GENERAL_FAULTS.items()}
 
-    reports = {name: verdict(found) for name, found in spoiled.items() if found is not None}
+    reports = {
+        name: verdict(runner(model, found)) for name, found in spoiled.items() if found is not None
+    }
 
     assert len(reports) >= LEAST_FAULTS
     assert [name for name, report in reports.items() if report.passed] == []
 
 
-def test_stricter_parity_passes_what_is_intact(graph: bytes, verdict: Verdict) -> None:
-    assert verdict(graph).passed
+def test_parity_catches_every_network_fault(model: Model, verdict: Verdict) -> None:
+    spoiled = {name: fault(model) for name, fault in NETWORK_FAULTS.items()}
+
+    reports = {
+        name: verdict(torch_runner(model, found))
+        for name, found in spoiled.items()
+        if found is not None
+    }
+
+    assert len(reports) >= LEAST_NETWORK_FAULTS
+    assert [name for name, report in reports.items() if report.passed] == []
+
+
+def test_stricter_parity_passes_what_is_intact(run: OutputFunction, verdict: Verdict) -> None:
+    assert verdict(run).passed
+
+
+def test_stricter_parity_passes_intact_rewrite(model: Model, verdict: Verdict) -> None:
+    assert verdict(torch_runner(model, model.exportable)).passed
 
 
 def planted(graph: bytes, plant: Plant) -> bytes | None:
     """Return the spoiled graph, or nothing where there is nothing to spoil."""
     model = graph_from_bytes(graph)
     return bytes_from_graph(model) if plant(model) else None
+
+
+def runner(model: Model, graph: bytes) -> OutputFunction:
+    """Return what gives the contract's outputs of a graph."""
+    names = [spec.name for spec in contract(model)[1]]
+    return OrtEngine(graph, input_name="image", output_names=names, max_batch=8, threads=1).run
+
+
+def torch_runner(model: Model, exportable: Exportable) -> OutputFunction:
+    """Return what gives the contract's outputs of a rewritten network, before any trace."""
+    names = [spec.name for spec in contract(model)[1]]
+
+    def run(crops: NDArray[np.uint8]) -> Outputs:
+        with torch.no_grad():
+            outputs = exportable(torch.from_numpy(crops.copy()))
+        return {name: output.numpy() for name, output in zip(names, outputs, strict=False)}
+
+    return run

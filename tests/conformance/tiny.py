@@ -16,7 +16,7 @@ from make_checkpoint import recipe_state_dict
 from torch import nn
 
 from facealign.bundle import npy_from_array
-from facealign.export.crops import parity_crops
+from facealign.export.crops import NamedCrop, parity_crops
 from facealign.export.graph import bytes_from_graph, finish_graph
 from facealign.export.passes.simplify import simplify
 from facealign.export.trace import trace
@@ -27,6 +27,7 @@ from facealign.models.load import Asset, Model, assemble
 from facealign.pipeline.contents import contract, graph_metadata
 
 __all__ = [
+    "crops_of",
     "tiny_checkpoint",
     "tiny_detection",
     "tiny_graph",
@@ -44,6 +45,12 @@ def tiny_names() -> list[str]:
     return [
         f"{family.name}/{variant}" for family in discover_families() for variant in family.tiny()
     ]
+
+
+@cache
+def crops_of(size_px: int) -> tuple[NamedCrop, ...]:
+    """Return the parity crops; to draw them takes longer than a tiny network does to read them."""
+    return parity_crops(size_px)
 
 
 @cache
@@ -79,7 +86,7 @@ def _settle(network: nn.Module, detection: Detection) -> None:
     """
     family = detection.family
     size_px = family.crop(detection.hyperparameters).size_px
-    crops = torch.from_numpy(np.stack([crop.pixels for crop in parity_crops(size_px)[:16]]))
+    crops = torch.from_numpy(np.stack([crop.pixels for crop in crops_of(size_px)[:16]]))
     network.eval()
     with torch.no_grad():
         moves = family.reference(network, crops)["landmarks"].std(dim=0) * size_px

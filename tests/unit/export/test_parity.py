@@ -113,6 +113,27 @@ def test_measure_parity_gives_99th_percentile_of_all_landmarks(
     assert report.p99_px == pytest.approx(expected_px, abs=ROUNDING_PX)
 
 
+def test_measure_parity_believes_the_exact_module_where_the_plain_one_differs() -> None:
+    asked: list[list[int]] = []
+
+    def exact(pixels: Pixels) -> Outputs:
+        asked.append(pixels[:, 0, 0, 0].tolist())
+        return reference(pixels)
+
+    report = measure_parity(moved_by(0.5, grey=11), reference, CROPS, exact=exact)
+
+    assert asked == [[11]]
+    assert report.max_px == 0
+    assert report.passed
+
+
+def test_measure_parity_sees_a_fault_that_the_exact_module_has_not() -> None:
+    report = measure_parity(reference, moved_by(0.5, grey=11), CROPS, exact=reference)
+
+    assert report.max_px == pytest.approx(0.5, abs=ROUNDING_PX)
+    assert not report.passed
+
+
 @pytest.mark.parametrize("size", BATCH_SIZES)
 def test_measure_parity_sees_fault_of_one_batch_size(size: int) -> None:
     report = measure_parity(reference, in_batches_of(size, 0.5), CROPS)

@@ -39,7 +39,7 @@ def crops() -> NDArray[np.uint8]:
 
 def model_of(network: nn.Module, family: Family) -> Model:
     sizes = family.tiny()["toy"]
-    return Model(family, sizes, network, network, Exportable(), ("landmarks",), {})
+    return Model(family, sizes, network, Exportable(), ("landmarks",), {})
 
 
 def test_rounding_noise_of_calm_network_is_a_rounding(crops: NDArray[np.uint8]) -> None:

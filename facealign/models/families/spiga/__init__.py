@@ -14,7 +14,7 @@ from facealign.models.families.spiga.exportable import ExportableSpiga
 from facealign.models.families.spiga.face_model import read_face_model
 from facealign.models.families.spiga.hyperparameters import SpigaHyperparameters
 from facealign.models.families.spiga.network import Spiga
-from facealign.models.families.spiga.reference import build_reference, reference
+from facealign.models.families.spiga.reference import build_exact, reference
 from facealign.models.family import AssetSpec, Family, KeySignature
 
 __all__ = ["FAMILY"]
@@ -91,7 +91,7 @@ FAMILY = Family(
     tiny=SpigaHyperparameters.tiny,
     made_up_assets=_made_up_assets,
     build_network=_build_network,
-    build_reference=build_reference,
+    build_exact=build_exact,
     reference=reference,
     build_exportable=ExportableSpiga,
     crop=crop_spec,

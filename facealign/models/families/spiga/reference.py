@@ -1,4 +1,4 @@
-"""SPIGA's points, and the network that gives them to the parity check: the plain, in float64."""
+"""SPIGA's points, and the network that gives them in float64."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch.nn import functional
 
 from facealign.models.families.spiga.network import Spiga, unit_image
 
-__all__ = ["WholePatch", "build_reference", "reference"]
+__all__ = ["WholePatch", "build_exact", "reference"]
 
 
-def build_reference(network: Spiga) -> Spiga:
+def build_exact(network: Spiga) -> Spiga:
     """Return a copy of a network that computes in float64.
 
     With untrained weights the cascade amplifies rounding of the pose a hundredfold: computed in
