@@ -41,7 +41,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         callspec = getattr(item, "callspec", None)
         network = callspec.params.get("name", "") if callspec else ""
-        item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.stem} {network}"))
+        file = f"{item.path.parent.name}/{item.path.stem}"
+        item.add_marker(pytest.mark.xdist_group(f"{file} {network}"))
 
 
 @pytest.fixture
