@@ -30,19 +30,26 @@ from facealign.spec import WFLW98, CropSpec, SquareRule, contract_input, contrac
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["GOMP_SPINCOUNT"] = "10000"
 
+# Files of which every test is of one network, named between its brackets.
+BY_NETWORK = ("test_families.py", "test_sdfl_full_size.py", "test_heat_maps_full_size.py")
 SIZE_PX = 16
 N = WFLW98.landmark_count
 CROP = CropSpec(SIZE_PX, SquareRule(1.15, "integer"), SquareRule(1.2, "exact"))
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     """Keep the tests of one file, or of one network in it, on one worker: they share fixtures."""
-    for item in items:
-        callspec = getattr(item, "callspec", None)
-        network = callspec.params.get("name", "") if callspec else ""
-        file = f"{item.path.parent.name}/{item.path.stem}"
-        item.add_marker(pytest.mark.xdist_group(f"{file} {network}"))
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # it has none
+
+    scheduler = LoadScopeScheduling(config, log)
+    scheduler._split_scope = _file_and_network  # loadgroup of xdist 3.8 does nothing on pytest 9.2
+    return scheduler
+
+
+def _file_and_network(nodeid: str) -> str:
+    file, _, test = nodeid.partition("::")
+    return f"{file} {test.partition('[')[2]}" if file.endswith(BY_NETWORK) else file
 
 
 @pytest.fixture
