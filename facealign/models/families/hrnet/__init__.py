@@ -7,7 +7,7 @@ from torch import Tensor
 from facealign.models.blocks.heat_map_decode import decode_heat_maps, undecided_peaks
 from facealign.models.blocks.imagenet import normalised_image
 from facealign.models.families.hrnet.card import card, crop_spec, describe, scheme
-from facealign.models.families.hrnet.exportable import ExportableHrnetFacial, points_as_traced
+from facealign.models.families.hrnet.exportable import ExportableHrnetFacial
 from facealign.models.families.hrnet.hyperparameters import HrnetFacialHyperparameters
 from facealign.models.families.hrnet.network import PEAK_RULE, HrnetFacial
 from facealign.models.family import Family, KeySignature
@@ -16,7 +16,7 @@ __all__ = ["FAMILY"]
 
 
 def _reference(network: HrnetFacial, crops: Tensor) -> dict[str, Tensor]:
-    points = points_as_traced(network(normalised_image(crops)))
+    points: dict[str, Tensor] = network(normalised_image(crops))
     heat_maps = points["heat_maps"]
     points["landmarks"], points["score"] = decode_heat_maps(heat_maps, PEAK_RULE)
     points["undecided"] = undecided_peaks(heat_maps, PEAK_RULE)

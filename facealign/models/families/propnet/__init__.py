@@ -6,7 +6,7 @@ from torch import Tensor
 
 from facealign.models.blocks.heat_map_decode import decode_heat_maps, undecided_peaks
 from facealign.models.families.propnet.card import card, crop_spec, describe, scheme
-from facealign.models.families.propnet.exportable import ExportablePropNet, points_as_traced
+from facealign.models.families.propnet.exportable import ExportablePropNet
 from facealign.models.families.propnet.hyperparameters import PropNetHyperparameters
 from facealign.models.families.propnet.network import PEAK_RULE, PropNet, image_from_crops
 from facealign.models.family import Family, KeySignature
@@ -16,7 +16,7 @@ __all__ = ["FAMILY"]
 
 def _reference(network: PropNet, crops: Tensor) -> dict[str, Tensor]:
     stack_count = network.hyperparameters.stack_count
-    points = points_as_traced(network(image_from_crops(crops)), stack_count)
+    points: dict[str, Tensor] = network(image_from_crops(crops))
     heat_maps = points[f"stack{stack_count}.heat_maps"]
     points["landmarks"], points["score"] = decode_heat_maps(heat_maps, PEAK_RULE)
     points["undecided"] = undecided_peaks(heat_maps, PEAK_RULE)

@@ -10,8 +10,6 @@ network, so a wrong one cannot ship:
   out, which is what the mirrored border does to a map of even size; see `FoldedBlurPool`.
 * Boundaries and features are multiplied by their own parts of the fusing weights and added; their
   concatenation, of an odd number of channels, is not needed.
-* Heat maps that go on into the network get channels of zeros up to a multiple of four; see
-  `blocks.aligned_channels`.
 * The propagation module behind the last hourglass only serves a loss, and is left out.
 * Decoding is looked up in constant tables.
 """
@@ -19,14 +17,12 @@ network, so a wrong one cannot ship:
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from facealign.models.blocks.aligned_channels import aligned_count, zero_padded
 from facealign.models.blocks.blur_pool import BlurPool2d
 from facealign.models.blocks.constant import constant
 from facealign.models.blocks.coord_conv import MappedConv2d
@@ -41,7 +37,7 @@ from facealign.models.families.propnet.network import (
 )
 from facealign.models.family import Exportable
 
-__all__ = ["ExportablePropNet", "FoldedBlurPool", "points_as_traced"]
+__all__ = ["ExportablePropNet", "FoldedBlurPool"]
 
 _GREY_LEVELS = 255
 
@@ -54,7 +50,6 @@ class ExportablePropNet(Exportable):
         sizes = network.hyperparameters
         folded = copy.deepcopy(network)
         _fold_blur_pools(folded)
-        _align_heat_maps(folded)
         self.stem = _FoldedStem(folded.stem, sizes.crop_size_px)
         stacks = cast("list[Stack]", list(folded.stacks))
         propagations = cast("list[Propagation]", list(folded.propagations))
@@ -80,17 +75,6 @@ class ExportablePropNet(Exportable):
                 points.append(gated)
                 maps = maps + self.merge_features[index](gated) + self.merge_preds[index](heat_maps)
         return (*self.decode(heat_maps), *points)
-
-
-def points_as_traced(points: Mapping[str, Tensor], stack_count: int) -> dict[str, Tensor]:
-    """Return the points of the plain network with the channels of zeros that the traced one has."""
-    traced = dict(points)
-    for stack in range(1, stack_count):
-        heat_maps = points[f"stack{stack}.heat_maps"]
-        batch, count, height, width = heat_maps.shape
-        shape = (batch, aligned_count(count), height, width)
-        traced[f"stack{stack}.heat_maps"] = zero_padded(heat_maps, shape)
-    return traced
 
 
 class _FoldedStem(nn.Module):
@@ -165,27 +149,6 @@ def _fold_blur_pools(network: nn.Module) -> None:
     names = [name for name, layer in network.named_modules() if isinstance(layer, BlurPool2d)]
     for name in names:
         network.set_submodule(name, FoldedBlurPool())
-
-
-def _align_heat_maps(network: PropNet) -> None:
-    """Add channels of zeros to all heat maps but the last, and weights of zero behind them."""
-    count = aligned_count(network.hyperparameters.landmark_count)
-    for index, propagation in enumerate(network.propagations):
-        source = network.get_submodule(f"stacks.{index}.heat_maps")
-        _pad_channels(source, outputs=count)
-        _pad_channels(propagation.get_submodule("boundaries.0"), inputs=count)
-        _pad_channels(network.merge_preds[index], inputs=count)
-
-
-def _pad_channels(
-    conv: nn.Module, *, inputs: int | None = None, outputs: int | None = None
-) -> None:
-    """Give a convolution more channels, all of them zero."""
-    state = conv.state_dict()
-    out_count, in_count, *kernel = state["weight"].shape
-    shape = (outputs or out_count, inputs or in_count, *kernel)
-    conv.register_parameter("weight", constant(zero_padded(state["weight"], shape)))
-    conv.register_parameter("bias", constant(zero_padded(state["bias"], shape[:1])))
 
 
 def _with_batch_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
