@@ -34,7 +34,8 @@ def traced_z_score(crops: Tensor) -> Tensor:
     Args:
         crops: ``(B, H, W, 3)`` uint8 BGR.
     """
-    image = crops.permute(0, 3, 1, 2).to(torch.float32)
+    # Cast before it is moved: TensorRT has uint8 at the input alone, and refuses to transpose it.
+    image = crops.to(torch.float32).permute(0, 3, 1, 2)
     centred = image - image.mean(dim=(2, 3), keepdim=True)
     # Row by row, and the rows by a product, which onnxsim does not merge into one ReduceMean: ONNX
     # Runtime 1.31 adds up all 65536 squares in single precision there, and the picture is then 2e-5
