@@ -15,18 +15,21 @@ from facealign.spec import BATCH
 
 __all__ = [
     "OPSET",
+    "STANDARD_DOMAINS",
     "bytes_from_graph",
     "expose_values",
     "finish_graph",
     "graph_facts",
     "graph_from_bytes",
     "node_counts",
+    "node_label",
     "parameter_count",
     "read_graph",
 ]
 
 # The last opset whose GridSample TensorRT reads as bilinear, the first with FP16 scales for Q/DQ.
 OPSET = 19
+STANDARD_DOMAINS = ("", "ai.onnx")
 _IR_VERSION = 9  # the one that came with opset 19; older runtimes refuse newer ones
 
 
@@ -104,6 +107,11 @@ def expose_values(data: bytes, names: Sequence[str]) -> bytes:
 def node_counts(model: ir.Model) -> dict[str, int]:
     """Return how many nodes of each operator a graph has, the most frequent first."""
     return dict(Counter(node.op_type for node in model.graph).most_common())
+
+
+def node_label(node: ir.Node) -> str:
+    """Return what messages call a node: its operator, and its name or that of its first output."""
+    return f"{node.op_type} `{node.name or node.outputs[0].name}`"
 
 
 def parameter_count(model: ir.Model) -> int:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 import onnx_ir as ir
 
 from facealign.errors import GraphContractError
-from facealign.export.graph import OPSET
+from facealign.export.graph import OPSET, STANDARD_DOMAINS, node_label
 from facealign.spec import BATCH, TensorSpec
 
-__all__ = ["check_contract", "contract_problems"]
+__all__ = ["GRID_SAMPLE_MODES", "check_contract", "contract_problems"]
 
 _FORBIDDEN = {
     "If": "control flow breaks TensorRT 11.1 and CUDA graphs",
@@ -27,10 +27,9 @@ _FORBIDDEN = {
     "RandomUniform": "training left in the graph",
     "Dropout": "training left in the graph",
 }
-_GRID_SAMPLE_MODES = ("bilinear", "nearest", "bicubic")  # the spellings of opset 16
+GRID_SAMPLE_MODES = ("bilinear", "nearest", "bicubic")  # the spellings of opset 16
 _DTYPES = {"uint8": ir.DataType.UINT8, "float32": ir.DataType.FLOAT}
 _UNSUPPORTED_TYPES = (ir.DataType.DOUBLE, ir.DataType.COMPLEX64, ir.DataType.COMPLEX128)
-_STANDARD_DOMAINS = ("", "ai.onnx")
 
 
 def check_contract(model: ir.Model, image: TensorSpec, outputs: Sequence[TensorSpec]) -> None:
@@ -89,7 +88,7 @@ def _opset_problems(model: ir.Model) -> Iterator[str]:
     if version != OPSET:
         yield f"opset must be {OPSET}, got {version}; TensorRT misreads GridSample of opset 20"
     for domain in model.opset_imports:
-        if domain not in _STANDARD_DOMAINS:
+        if domain not in STANDARD_DOMAINS:
             yield f"only standard operators are allowed, got domain {domain!r}"
     for identifier in model.functions:
         yield f"no local functions are allowed, got {identifier[1]!r}"
@@ -102,34 +101,37 @@ def _type_problems(model: ir.Model) -> Iterator[str]:
     for node in model.graph:
         for value in node.outputs:
             if value.shape is None or value.dtype is None:
-                yield f"`{value.name}` of {_where(node)} has no inferred shape"
+                yield f"`{value.name}` of {node_label(node)} has no inferred shape"
             elif value.dtype in _UNSUPPORTED_TYPES:
-                yield f"{_where(node)} gives {value.dtype.name}; TensorRT has no such type"
+                yield f"{node_label(node)} gives {value.dtype.name}; TensorRT has no such type"
 
 
 def _forbidden_operator(node: ir.Node) -> Iterator[str]:
     if node.op_type in _FORBIDDEN:
-        yield f"{_where(node)} is not allowed: {_FORBIDDEN[node.op_type]}"
+        yield f"{node_label(node)} is not allowed: {_FORBIDDEN[node.op_type]}"
 
 
 def _custom_operator(node: ir.Node) -> Iterator[str]:
-    if node.domain not in _STANDARD_DOMAINS:
-        yield f"{_where(node)} is a custom operator of {node.domain!r}"
+    if node.domain not in STANDARD_DOMAINS:
+        yield f"{node_label(node)} is a custom operator of {node.domain!r}"
 
 
 def _grid_sample_mode(node: ir.Node) -> Iterator[str]:
     if node.op_type != "GridSample":
         return
     mode = node.attributes.get_string("mode", "bilinear")
-    if mode not in _GRID_SAMPLE_MODES:
-        yield f"{_where(node)} has mode {mode!r}; TensorRT reads it as nearest, so write 'bilinear'"
+    if mode not in GRID_SAMPLE_MODES:
+        yield (
+            f"{node_label(node)} has mode {mode!r}; "
+            "TensorRT reads it as nearest, so write 'bilinear'"
+        )
 
 
 def _grid_sample_coordinates(node: ir.Node) -> Iterator[str]:
     if node.op_type == "GridSample" and node.inputs[1] is not None:
         dtype = node.inputs[1].dtype
         if dtype is not None and dtype != ir.DataType.FLOAT:
-            yield f"{_where(node)} has a {dtype.name} grid; coordinates stay in FP32"
+            yield f"{node_label(node)} has a {dtype.name} grid; coordinates stay in FP32"
 
 
 def _half_precision_coordinates(node: ir.Node) -> Iterator[str]:
@@ -137,16 +139,13 @@ def _half_precision_coordinates(node: ir.Node) -> Iterator[str]:
         ir.DataType.FLOAT16,
         ir.DataType.BFLOAT16,
     ):
-        yield f"{_where(node)} goes to {node.outputs[0].dtype.name} in a graph that is named fp32"
+        dtype = node.outputs[0].dtype
+        yield f"{node_label(node)} goes to {dtype.name} in a graph that is named fp32"
 
 
 def _training_batch_norm(node: ir.Node) -> Iterator[str]:
     if node.op_type == "BatchNormalization" and node.attributes.get_int("training_mode"):
-        yield f"{_where(node)} is in training mode; call `eval()` before the trace"
-
-
-def _where(node: ir.Node) -> str:
-    return f"{node.op_type} `{node.name or node.outputs[0].name}`"
+        yield f"{node_label(node)} is in training mode; call `eval()` before the trace"
 
 
 _NODE_RULES: tuple[Callable[[ir.Node], Iterator[str]], ...] = (
