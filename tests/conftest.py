@@ -31,7 +31,12 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["GOMP_SPINCOUNT"] = "10000"
 
 # Files of which every test is of one network, named between its brackets.
-BY_NETWORK = ("test_families.py", "test_sdfl_full_size.py", "test_heat_maps_full_size.py")
+BY_NETWORK = (
+    "test_families.py",
+    "test_tensorrt_rules.py",
+    "test_sdfl_full_size.py",
+    "test_heat_maps_full_size.py",
+)
 SIZE_PX = 16
 N = WFLW98.landmark_count
 CROP = CropSpec(SIZE_PX, SquareRule(1.15, "integer"), SquareRule(1.2, "exact"))
@@ -49,7 +54,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
 def _file_and_network(nodeid: str) -> str:
     file, _, test = nodeid.partition("::")
-    return f"{file} {test.partition('[')[2]}" if file.endswith(BY_NETWORK) else file
+    if not file.endswith(BY_NETWORK):
+        return file
+    # By folder, as the files of one folder share a network's graph, which takes seconds to trace.
+    return f"{file.rpartition('/')[0]} {test.partition('[')[2]}"
 
 
 @pytest.fixture

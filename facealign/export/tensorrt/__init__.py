@@ -1,0 +1,1 @@
+"""What TensorRT 10.3 to 11.4 would misread, refuse or run badly; nothing here needs TensorRT."""
