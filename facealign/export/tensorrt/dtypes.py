@@ -22,7 +22,6 @@ __all__ = [
 _Type = ir.DataType
 _FLOATS = (_Type.FLOAT, _Type.FLOAT16, _Type.BFLOAT16)
 _KNOWN = (*_FLOATS, _Type.INT32, _Type.INT64, _Type.BOOL)
-# Types that only stand between QuantizeLinear and DequantizeLinear; those rules judge them.
 _QUANTIZED = (
     _Type.INT8,
     _Type.INT4,
@@ -51,9 +50,12 @@ def unsupported_types(model: ir.Model) -> Iterator[str]:
     Source: the types in onnx_support.json; INT64 is real from 9.0 (facts/tensorrt.md sec. 2.1).
     """
     for value, where in _stated(model):
-        if value.dtype is None or value.dtype in (*_KNOWN, *_QUANTIZED, _Type.UINT8):
+        if value.dtype in (None, *_KNOWN, _Type.UINT8) or _is_quantized(value):
             continue
-        if not _is_quantized(value):
+        if value.dtype in _QUANTIZED:
+            name = value.dtype.name
+            yield f"{where} is {name}, which stands between Q and DQ alone; cast to FLOAT"
+        else:
             yield f"{where} is {value.dtype.name}; TensorRT has no such type, so cast to FLOAT"
 
 

@@ -102,7 +102,7 @@ def grid_sample_settings(node: ir.Node) -> Iterator[str]:
         shape = None if value is None else value.shape
         if shape is None or len(shape) != 4:
             rank = "of unknown rank" if shape is None else f"{len(shape)}-D"
-            yield f"{node_label(node)} has an {what} {rank}; TensorRT before 11.2 samples 4-D alone"
+            yield f"{node_label(node)} has its {what} {rank}; it must be 4-D before 11.2"
     mode = node.attributes.get_string("mode", "bilinear")
     if mode not in GRID_SAMPLE_MODES:
         yield (
