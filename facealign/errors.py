@@ -6,6 +6,7 @@
     +-- UsageError                 2   the caller's arguments or files
     |   +-- InputError                 an image, a box or an array that cannot be used
     |   |   +-- ShapeError             an array of the wrong shape or type
+    |   +-- DatasetError               a data set of another layout, broken, or not whole
     |   +-- OutputError                a place that cannot be written
     +-- CheckpointError            3   the checkpoint, or a side file that belongs to it
     |   +-- UnsafeCheckpointError      loading it would run code
@@ -25,12 +26,14 @@ Codes 5 (accuracy budget) and 6 (target) belong to commands that do not exist ye
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 __all__ = [
     "AssetError",
     "BackendError",
     "CheckpointError",
+    "DatasetError",
     "FacealignError",
     "GraphContractError",
     "InputError",
@@ -66,6 +69,19 @@ class InputError(UsageError):
 
 class ShapeError(InputError):
     """An array of the wrong shape or type."""
+
+
+class DatasetError(UsageError):
+    """A data set that has another layout, a broken line, or not all of its images.
+
+    Attributes:
+        items: Everything that the one line abbreviates, such as the names of all missing images;
+            empty if the line says it all.
+    """
+
+    def __init__(self, message: str, *, items: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.items = tuple(items)
 
 
 class OutputError(UsageError):

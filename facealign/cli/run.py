@@ -13,9 +13,10 @@ import numpy as np
 import typer
 
 from facealign.cli.console import print_json, print_result, say
-from facealign.cli.images import OVERLAY_ENDING, image_paths, read_image, result_names
+from facealign.cli.images import OVERLAY_ENDING, image_paths, result_names
 from facealign.cli.options import BundleArgument, JsonOption
 from facealign.cli.output_files import write_files
+from facealign.datasets import read_image
 from facealign.errors import InputError, UsageError
 from facealign.runtime import Landmarks, Session, open_session
 from facealign.runtime.draw import draw_landmarks

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from facealign.errors import AssetError
+from facealign.datasets import face_from_line
+from facealign.errors import AssetError, DatasetError
 
 __all__ = ["faces_from_lines", "faces_in_own_crop", "is_annotation_list"]
 
-_BOX_AND_ATTRIBUTES = 10  # 4 numbers of the box and 6 attributes, between landmarks and name
 _SIDE_FACTOR = 1.2  # of the longer side of the landmarks' box; all families cut their crops so
 
 
@@ -39,10 +39,9 @@ def faces_from_lines(lines: Sequence[str], landmark_count: int, name: str) -> ND
     """
     faces = []
     for number, line in enumerate(lines, start=1):
-        fields = line.split()
-        if fields:
+        if line.strip():
             place = f"annotation list `{name}`, line {number}"
-            faces.append(_face(fields, landmark_count, place))
+            faces.append(_landmarks(line, landmark_count, place))
     if not faces:
         raise AssetError(f"annotation list `{name}` holds no face; pass the whole list")
     return np.stack(faces)
@@ -61,23 +60,12 @@ def faces_in_own_crop(landmarks: NDArray[np.float64]) -> NDArray[np.float64]:
     return fractions
 
 
-def _face(fields: Sequence[str], count: int, place: str) -> NDArray[np.float64]:
-    bare, full = 2 * count + 1, 2 * count + 1 + _BOX_AND_ATTRIBUTES
-    if len(fields) not in {bare, full}:
-        raise AssetError(
-            f"{place}: {len(fields)} fields (expected {bare}: {count} landmarks and a name, or "
-            f"{full}: with box and attributes); pass a whole list of the same landmark scheme"
-        )
+def _landmarks(line: str, count: int, place: str) -> NDArray[np.float64]:
+    """Return the landmarks of a line; what is wrong with it is wrong with a side file here."""
     try:
-        face = np.array([float(field) for field in fields[: 2 * count]]).reshape(count, 2)
-    except ValueError as caught:
-        raise AssetError(f"{place}: not all coordinates are numbers; correct it") from caught
-    if not np.isfinite(face).all() or not np.ptp(face, axis=0).max() > 0:
-        raise AssetError(
-            f"{place}: its landmarks are not finite, or all in one place (expected a face); "
-            "correct it"
-        )
-    return face
+        return face_from_line(line, count, place=place, may_be_bare=True).landmarks
+    except DatasetError as error:
+        raise AssetError(str(error)) from error
 
 
 def _is_number(text: str) -> bool:

@@ -44,6 +44,7 @@ def test_faces_are_first_numbers_of_each_line(line: str) -> None:
         pytest.param(["1 2 x 4 5 6 a.jpg"], "line 1: not all coordinates are numbers", id="word"),
         pytest.param(["1 2 nan 4 5 6 a.jpg"], "line 1: its landmarks are not finite", id="nan"),
         pytest.param(["1 1 1 1 1 1 a.jpg"], "all in one place", id="one place"),
+        pytest.param([WHOLE.replace("1 0 a/", "1 2 a/")], "line 1: attributes", id="attribute 2"),
         pytest.param([""], "holds no face", id="no face"),
     ],
 )

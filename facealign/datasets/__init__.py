@@ -1,0 +1,29 @@
+"""Annotated faces from data sets as published."""
+
+from __future__ import annotations
+
+from facealign.datasets.annotation_line import (
+    WFLW_ATTRIBUTES,
+    FaceLine,
+    face_from_line,
+    line_from_face,
+)
+from facealign.datasets.face import AnnotatedFace, BoxedImage, BoxedImages, Dataset
+from facealign.datasets.image import IMAGE_ENDINGS, FaceImage, ImageFile, read_image
+from facealign.datasets.wflw import read_wflw
+
+__all__ = [
+    "IMAGE_ENDINGS",
+    "WFLW_ATTRIBUTES",
+    "AnnotatedFace",
+    "BoxedImage",
+    "BoxedImages",
+    "Dataset",
+    "FaceImage",
+    "FaceLine",
+    "ImageFile",
+    "face_from_line",
+    "line_from_face",
+    "read_image",
+    "read_wflw",
+]
