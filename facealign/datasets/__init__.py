@@ -10,6 +10,8 @@ from facealign.datasets.annotation_line import (
 )
 from facealign.datasets.face import AnnotatedFace, BoxedImage, BoxedImages, Dataset
 from facealign.datasets.image import IMAGE_ENDINGS, FaceImage, ImageFile, read_image
+from facealign.datasets.spiga_json import read_spiga_json
+from facealign.datasets.three_hundred_w import read_300w
 from facealign.datasets.wflw import read_wflw
 
 __all__ = [
@@ -24,6 +26,8 @@ __all__ = [
     "ImageFile",
     "face_from_line",
     "line_from_face",
+    "read_300w",
     "read_image",
+    "read_spiga_json",
     "read_wflw",
 ]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from facealign.datasets import Dataset, read_spiga_json
 from facealign.evaluation import EvaluationReport, GroundTruth, Score, evaluate_landmarks
 from facealign.evaluation.normaliser import EYES, normalisers_px
 from facealign.spec import FACE68, WFLW98
@@ -37,21 +38,24 @@ def info() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def truth(info: dict[str, Any]) -> GroundTruth:
-    faces = _read_faces(FOLDER / "annotations_test.json", info["ldm_ids"])
-    xywh = np.array([face["bbox"] for face in faces])
+def annotated() -> Dataset:
+    return read_spiga_json(FOLDER / "annotations_test.json")
+
+
+@pytest.fixture(scope="module")
+def truth(annotated: Dataset) -> GroundTruth:
     return GroundTruth(
-        landmarks=_array(faces, "landmarks"),
-        scheme=FACE68,
-        boxes=np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1),
-        pose=_array(faces, "headpose")[:, :3],
-        subsets=info["test_subsets"],
+        landmarks=annotated.landmarks,
+        scheme=annotated.scheme,
+        boxes=np.array([face.box for face in annotated.faces]),
+        pose=_pose(annotated),
+        subsets=annotated.subsets,
     )
 
 
 @pytest.fixture(scope="module")
-def results(info: dict[str, Any]) -> list[dict[str, Any]]:
-    return _read_faces(FOLDER / "results_300wpublic_test.json", info["ldm_ids"])
+def results() -> Dataset:
+    return read_spiga_json(FOLDER / "results_300wpublic_test.json")
 
 
 @pytest.fixture(scope="module")
@@ -60,23 +64,35 @@ def published() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def report(truth: GroundTruth, results: list[dict[str, Any]]) -> EvaluationReport:
+def report(truth: GroundTruth, results: Dataset) -> EvaluationReport:
     return evaluate_landmarks(
-        _array(results, "landmarks"),
+        results.landmarks,
         truth,
         normalisation="corners",
         threshold_percent=8,
-        predicted_pose=_array(results, "headpose")[:, :3],
+        predicted_pose=_pose(results),
     )
 
 
 def test_results_are_of_the_annotated_pictures_in_their_order(
-    results: list[dict[str, Any]], info: dict[str, Any]
+    results: Dataset, annotated: Dataset
 ) -> None:
-    annotations = _read_faces(FOLDER / "annotations_test.json", info["ldm_ids"])
+    assert len(results.faces) == 689
+    assert [face.image.name for face in results.faces] == [
+        face.image.name for face in annotated.faces
+    ]
 
-    assert len(results) == 689
-    assert [face["imgpath"] for face in results] == [face["imgpath"] for face in annotations]
+
+def test_annotations_are_read_whole_with_scheme_and_subsets(
+    annotated: Dataset, info: dict[str, Any]
+) -> None:
+    counts = {name: len(members) for name, members in annotated.subsets.items()}
+
+    assert annotated.scheme is FACE68
+    assert counts == {"helen": 330, "lfpw": 224, "common": 554, "ibug": 135}
+    assert {name: list(members) for name, members in annotated.subsets.items()} == info[
+        "test_subsets"
+    ]
 
 
 def test_threshold_and_normaliser_are_those_of_the_published_figures(
@@ -214,16 +230,8 @@ def _published_score(published: dict[str, Any], name: str) -> dict[str, float]:
     return dict({"all": landmarks, **landmarks["subset"]}[name])
 
 
-def _array(faces: list[dict[str, Any]], key: str) -> NDArray[np.float64]:
-    return np.array([face[key] for face in faces], dtype=np.float64)
-
-
-def _read_faces(path: Path, ids: list[int]) -> list[dict[str, Any]]:
-    """Return the faces of a file in the authors' form, each with all landmarks, in that order."""
-    faces: list[dict[str, Any]] = json.loads(path.read_text())
-    assert all(face["ids"] == ids for face in faces)
-    assert all(set(face["visible"]) == {1.0} for face in faces)
-    return faces
+def _pose(faces: Dataset) -> NDArray[np.float64]:
+    return np.array([face.pose for face in faces.faces], dtype=np.float64)
 
 
 def _read_metrics(path: Path) -> dict[str, Any]:
