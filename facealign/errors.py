@@ -19,6 +19,7 @@
     |   +-- GraphContractError         names, types, operators or shapes differ from the contract
     |   +-- SelfTestError              a bundle does not give its golden landmarks here
     +-- BackendError               7   an engine library that is absent or unusable
+    |   +-- MissingLibraryError        another library, of an extra that is not installed
     +-- IntegrityError             8   a bundle that is corrupt, forged or from a newer facealign
 
 Codes 5 (accuracy budget) and 6 (target) belong to commands that do not exist yet.
@@ -38,6 +39,7 @@ __all__ = [
     "GraphContractError",
     "InputError",
     "IntegrityError",
+    "MissingLibraryError",
     "OutputError",
     "ParityError",
     "SelfTestError",
@@ -136,6 +138,10 @@ class BackendError(FacealignError):
     """An engine library is absent or unusable; there is never a silent fallback."""
 
     exit_code = 7
+
+
+class MissingLibraryError(BackendError):
+    """A library that an optional extra brings is not installed."""
 
 
 class IntegrityError(FacealignError):

@@ -8,6 +8,7 @@ from facealign.datasets.annotation_line import (
     face_from_line,
     line_from_face,
 )
+from facealign.datasets.cofw import read_cofw
 from facealign.datasets.face import AnnotatedFace, BoxedImage, BoxedImages, Dataset
 from facealign.datasets.image import IMAGE_ENDINGS, FaceImage, ImageFile, read_image
 from facealign.datasets.spiga_json import read_spiga_json
@@ -27,6 +28,7 @@ __all__ = [
     "face_from_line",
     "line_from_face",
     "read_300w",
+    "read_cofw",
     "read_image",
     "read_spiga_json",
     "read_wflw",
