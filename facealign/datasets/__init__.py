@@ -1,4 +1,4 @@
-"""Annotated faces from data sets as published."""
+"""Annotated faces from WFLW, 300W and COFW as published, and boxes of a user's own images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from facealign.datasets.annotation_line import (
 )
 from facealign.datasets.cofw import read_cofw
 from facealign.datasets.face import AnnotatedFace, BoxedImage, BoxedImages, Dataset
+from facealign.datasets.folder import read_boxed_folder
 from facealign.datasets.image import IMAGE_ENDINGS, FaceImage, ImageFile, read_image
+from facealign.datasets.read import read_dataset
 from facealign.datasets.spiga_json import read_spiga_json
 from facealign.datasets.three_hundred_w import read_300w
 from facealign.datasets.wflw import read_wflw
@@ -28,7 +30,9 @@ __all__ = [
     "face_from_line",
     "line_from_face",
     "read_300w",
+    "read_boxed_folder",
     "read_cofw",
+    "read_dataset",
     "read_image",
     "read_spiga_json",
     "read_wflw",
