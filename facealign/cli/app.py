@@ -19,6 +19,7 @@ from facealign.cli.export import export
 from facealign.cli.inspect import inspect
 from facealign.cli.run import SomeImagesFailedError, run
 from facealign.cli.stopping import STOPPED, catch_signals, stop_code
+from facealign.cli.synth import synth
 from facealign.cli.verify import verify
 from facealign.errors import BackendError, FacealignError, OutputError, UsageError
 
@@ -57,7 +58,7 @@ def _about(
 
 
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
-_COMMANDS = (export, inspect, verify, run)
+_COMMANDS = (export, inspect, verify, run, synth)
 _PLAIN = None  # help without boxes: it is piped, narrow and searched as often as it is looked at
 _app = typer.Typer(
     callback=_about,
