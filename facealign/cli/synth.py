@@ -23,7 +23,7 @@ def synth(
         ),
     ],
     count: Annotated[
-        int, typer.Option(metavar="N", help="Number of faces; every fifth is for the test.")
+        int, typer.Option(metavar="N", help="Number of faces; of every five, one is for the test.")
     ] = 1000,
     seed: Annotated[int, typer.Option(metavar="S", help="The same seed draws the same faces.")] = 0,
     size: Annotated[

@@ -8,11 +8,20 @@ from numpy.typing import NDArray
 
 from facealign.synth.surface import CROWN_LEVEL, NECK_LEVEL
 
-__all__ = ["ATLAS_SHAPE", "SKIN_SHAPE", "TILES", "curve", "paint", "tile_uv", "uv_from_skin"]
+__all__ = [
+    "ATLAS_SHAPE",
+    "MAX_ANGLE",
+    "SKIN_SHAPE",
+    "TILES",
+    "curve",
+    "paint",
+    "tile_uv",
+    "uv_from_skin",
+]
 
 SKIN_SHAPE = (800, 640)  # rows and columns: some 1.2 texels to a pixel of a face of 300 px
 ATLAS_SHAPE = (800, 768)
-_MAX_ANGLE = np.radians(115)  # further behind, the skin has the colour of the edge
+MAX_ANGLE = np.radians(115)  # further behind, the skin has the colour of the edge
 # Row and number of rows; a tile is 128 columns wide, right of the skin.
 TILES = {
     "hair": (0, 320),
@@ -29,7 +38,7 @@ _PER_SPAN = 6  # points of a curve between two landmarks
 def uv_from_skin(angle: NDArray[np.float64], level: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return ``(..., 2)`` column and row of the atlas for coordinates of `HeadSurface`."""
     rows, columns = SKIN_SHAPE
-    u = np.clip((angle / _MAX_ANGLE + 1) / 2, 0, 1) * (columns - _TILE_MARGIN)
+    u = np.clip((angle / MAX_ANGLE + 1) / 2, 0, 1) * (columns - _TILE_MARGIN)
     v = (level - CROWN_LEVEL) / (NECK_LEVEL - CROWN_LEVEL) * (rows - 1)
     return np.stack([u, v], axis=-1)
 

@@ -28,7 +28,7 @@ from facealign.synth.skin import Makeup, draw_makeup, skin_texture
 from facealign.synth.surface import HeadSurface, build_surface
 from facealign.synth.worn import mask_mesh, sunglasses
 
-__all__ = ["MAX_SIZE_PX", "MIN_SIZE_PX", "SyntheticFace", "synthetic_face"]
+__all__ = ["MAX_SIZE_PX", "MIN_SIZE_PX", "SyntheticFace", "check_numbers", "synthetic_face"]
 
 MIN_SIZE_PX, MAX_SIZE_PX = 64, 1024
 _FINE_UP_TO_PX = 512  # up to this size a face is drawn at twice the size, and then shrunk

@@ -8,14 +8,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facealign.synth.chart import SKIN_SHAPE
+from facealign.synth.chart import MAX_ANGLE, SKIN_SHAPE
 from facealign.synth.person import Colours, Shape
 from facealign.synth.surface import CROWN_LEVEL, NECK_LEVEL, HeadSurface
 
 __all__ = ["Makeup", "draw_makeup", "skin_texture"]
 
 _COARSE = (100, 80)  # rows and columns on which smooth changes of colour are computed
-_MAX_ANGLE = np.radians(115)
 _GREY = 128  # of grain, which goes both ways
 
 
@@ -71,7 +70,7 @@ def skin_texture(
 
 
 def _seen_from_front(surface: HeadSurface) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    angle = np.linspace(-_MAX_ANGLE, _MAX_ANGLE, _COARSE[1])
+    angle = np.linspace(-MAX_ANGLE, MAX_ANGLE, _COARSE[1])
     level = np.linspace(CROWN_LEVEL, NECK_LEVEL, _COARSE[0])
     points = surface.points(*np.meshgrid(angle, level))
     return points[..., 0], points[..., 1]
