@@ -15,9 +15,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from facealign.datasets import WFLW_ATTRIBUTES
 from facealign.runtime.draw import draw_landmarks
 from facealign.spec import WFLW98, Landmarks
-from facealign.synth import ATTRIBUTE_NAMES, Attributes, SyntheticFace, synthetic_face
+from facealign.synth import Attributes, SyntheticFace, synthetic_face
 
 
 def main() -> None:
@@ -28,7 +29,7 @@ def main() -> None:
     parser.add_argument("--columns", type=int, default=6)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--size", type=int, default=256)
-    parser.add_argument("--attribute", choices=(*ATTRIBUTE_NAMES, "none"), help="for every face")
+    parser.add_argument("--attribute", choices=(*WFLW_ATTRIBUTES, "none"), help="for every face")
     parser.add_argument("--plain", action="store_true", help="leave the landmarks out")
     options = parser.parse_args()
     attributes = _attributes(options.attribute)
@@ -46,7 +47,7 @@ def main() -> None:
 def _attributes(name: str | None) -> Attributes | None:
     if name is None:
         return None
-    return Attributes(*(name == each for each in ATTRIBUTE_NAMES))
+    return Attributes(*(name == each for each in WFLW_ATTRIBUTES))
 
 
 def _shown(face: SyntheticFace, *, plain: bool) -> NDArray[np.uint8]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from facealign.synth.attributes import ATTRIBUTE_NAMES, PROBABILITIES, Attributes
+from facealign.synth.attributes import PROBABILITIES, Attributes
 from facealign.synth.dataset import (
     TEST_LIST,
     TRAIN_LIST,
@@ -13,7 +13,6 @@ from facealign.synth.dataset import (
 from facealign.synth.face import SyntheticFace, synthetic_face
 
 __all__ = [
-    "ATTRIBUTE_NAMES",
     "PROBABILITIES",
     "TEST_LIST",
     "TRAIN_LIST",

@@ -6,9 +6,7 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 
-__all__ = ["ATTRIBUTE_NAMES", "PROBABILITIES", "Attributes", "draw_attributes"]
-
-ATTRIBUTE_NAMES = ("pose", "expression", "illumination", "make-up", "occlusion", "blur")
+__all__ = ["PROBABILITIES", "Attributes", "draw_attributes"]
 
 # Shares of the 2500 test faces of WFLW: 326, 314, 698, 206, 736 and 773 (Wu et al., CVPR 2018).
 PROBABILITIES = (0.130, 0.126, 0.279, 0.082, 0.294, 0.309)
@@ -36,7 +34,7 @@ class Attributes:
     blur: bool = False
 
     def as_numbers(self) -> tuple[int, ...]:
-        """Return the six as 0 or 1, in the order of `ATTRIBUTE_NAMES`."""
+        """Return the six as 0 or 1, in the order of `WFLW_ATTRIBUTES`."""
         return tuple(int(value) for value in astuple(self))
 
 

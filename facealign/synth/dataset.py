@@ -12,9 +12,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from facealign.datasets import WFLW_ATTRIBUTES
 from facealign.errors import OutputError, UsageError
 from facealign.synth.annotation_lines import annotation_line
-from facealign.synth.attributes import ATTRIBUTE_NAMES
 from facealign.synth.face import SyntheticFace, check_numbers, synthetic_face
 
 __all__ = ["TEST_LIST", "TRAIN_LIST", "DatasetCounts", "check_free", "write_dataset"]
@@ -128,7 +128,7 @@ def _write(
     folder: Path, count: int, seed: int, size_px: int, on_face: Callable[[int], None]
 ) -> DatasetCounts:
     lines: dict[str, list[str]] = {TRAIN_LIST: [], TEST_LIST: []}
-    drawn = np.zeros(len(ATTRIBUTE_NAMES), np.int64)
+    drawn = np.zeros(len(WFLW_ATTRIBUTES), np.int64)
     for index in range(count):
         face = synthetic_face(seed, index, size_px=size_px)
         name = f"{index // _FOLDER_SIZE}--Synthetic/face_{index:06d}.jpg"
@@ -140,7 +140,7 @@ def _write(
         on_face(1)
     for name, own_lines in lines.items():
         _write_list(folder / name, own_lines)
-    attributes = dict(zip(ATTRIBUTE_NAMES, drawn.tolist(), strict=True))
+    attributes = dict(zip(WFLW_ATTRIBUTES, drawn.tolist(), strict=True))
     return DatasetCounts(len(lines[TRAIN_LIST]), len(lines[TEST_LIST]), attributes)
 
 

@@ -37,7 +37,7 @@ def test_synth_with_json_tells_what_was_drawn(run_cli: RunCli) -> None:
         "pose",
         "expression",
         "illumination",
-        "make-up",
+        "makeup",
         "occlusion",
         "blur",
     ]

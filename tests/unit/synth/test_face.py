@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from facealign.datasets import WFLW_ATTRIBUTES
 from facealign.errors import UsageError
 from facealign.synth import (
-    ATTRIBUTE_NAMES,
     PROBABILITIES,
     Attributes,
     SyntheticFace,
@@ -19,7 +19,7 @@ from facealign.synth.attributes import draw_attributes
 
 SIZE_PX = 128
 INDICES = range(4)
-ALL = {name: Attributes(*(name == each for each in ATTRIBUTE_NAMES)) for name in ATTRIBUTE_NAMES}
+ALL = {name: Attributes(*(name == each for each in WFLW_ATTRIBUTES)) for name in WFLW_ATTRIBUTES}
 NONE = Attributes()
 # Mean grey levels of a whole picture that an attribute changes, at 64 px. Least of 4 faces each:
 # 0.21 (small eyes that close), make-up 0.59, blur 2.2, occlusion 4.5, pose 11, illumination 20.
@@ -76,7 +76,7 @@ def test_landmarks_scale_with_the_picture() -> None:
     np.testing.assert_allclose((large + 0.5) / 4, small + 0.5, atol=1e-9)
 
 
-@pytest.mark.parametrize("name", [*ATTRIBUTE_NAMES, "none"])
+@pytest.mark.parametrize("name", [*WFLW_ATTRIBUTES, "none"])
 def test_landmarks_are_in_the_frame_and_the_box_is_around_them(name: str) -> None:
     faces = [small_face(name, i) for i in INDICES]
 
@@ -87,7 +87,7 @@ def test_landmarks_are_in_the_frame_and_the_box_is_around_them(name: str) -> Non
     assert min(overlaps) > BOX_OVERLAP
 
 
-@pytest.mark.parametrize("name", ATTRIBUTE_NAMES)
+@pytest.mark.parametrize("name", WFLW_ATTRIBUTES)
 def test_attribute_changes_the_picture(name: str) -> None:
     differences = [
         np.abs(small_face(name, i).image.astype(float) - small_face("none", i).image).mean()
@@ -97,7 +97,7 @@ def test_attribute_changes_the_picture(name: str) -> None:
     assert min(differences) > CHANGED
 
 
-@pytest.mark.parametrize("name", ["illumination", "make-up", "occlusion", "blur"])
+@pytest.mark.parametrize("name", ["illumination", "makeup", "occlusion", "blur"])
 def test_landmarks_stay_where_only_the_picture_changes(name: str) -> None:
     changed, plain = small_face(name, 2).landmarks, small_face("none", 2).landmarks
 
@@ -111,9 +111,9 @@ def test_landmarks_move_with_the_head(name: str) -> None:
     assert np.abs(changed - plain).max() > 1
 
 
-@pytest.mark.parametrize("name", ATTRIBUTE_NAMES)
+@pytest.mark.parametrize("name", WFLW_ATTRIBUTES)
 def test_attributes_are_numbers_in_the_order_of_wflw(name: str) -> None:
-    assert ALL[name].as_numbers().index(1) == ATTRIBUTE_NAMES.index(name)
+    assert ALL[name].as_numbers().index(1) == WFLW_ATTRIBUTES.index(name)
     assert NONE.as_numbers() == (0,) * 6
 
 
