@@ -34,6 +34,7 @@ os.environ["GOMP_SPINCOUNT"] = "10000"
 BY_NETWORK = (
     "test_families.py",
     "test_tensorrt_rules.py",
+    "test_precision.py",
     "test_sdfl_full_size.py",
     "test_heat_maps_full_size.py",
 )

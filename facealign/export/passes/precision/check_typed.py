@@ -1,0 +1,129 @@
+"""Does a typed FP16 graph say what it should? Types by the checker, coordinates by walking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import onnx
+import onnx_ir as ir
+
+from facealign.errors import GraphContractError
+from facealign.export.graph import OPSET
+from facealign.export.passes.precision.assignment import GridSampleTypes
+from facealign.export.passes.precision.islands import (
+    coordinate_nodes,
+    grids,
+    normalisation_nodes,
+)
+from facealign.export.passes.precision.products import MOVEMENT, is_layer
+
+__all__ = ["check_typed", "typed_problems"]
+
+_FULL, _HALF = ir.DataType.FLOAT, ir.DataType.FLOAT16
+
+
+def check_typed(model: ir.Model, *, grid_sample: GridSampleTypes = "mixed") -> None:
+    """Refuse a typed FP16 graph that the standard, or its coordinates, cannot bear.
+
+    Args:
+        model: A graph as `half_precision` gives it.
+        grid_sample: What `half_precision` was asked for; ``fp16`` allows FP16 grids.
+
+    Raises:
+        GraphContractError: With every problem, in one line.
+    """
+    problems = typed_problems(model, grid_sample=grid_sample)
+    if problems:
+        raise GraphContractError("the FP16 graph is wrongly typed: " + "; ".join(problems))
+
+
+def typed_problems(model: ir.Model, *, grid_sample: GridSampleTypes = "mixed") -> list[str]:
+    """Return what is wrong with a typed FP16 graph, one line each; empty if nothing is.
+
+    Args:
+        model: The graph.
+        grid_sample: As in `check_typed`.
+    """
+    problems = list(_standard_problems(model))
+    problems += _output_problems(model.graph)
+    problems += _coordinate_problems(model.graph, grid_sample)
+    problems += _normalisation_problems(model.graph)
+    problems += _cast_problems(model.graph)
+    return problems
+
+
+def _standard_problems(model: ir.Model) -> Iterator[str]:
+    version = model.opset_imports.get("", 0)
+    if version != OPSET:
+        yield f"opset must be {OPSET}, got {version}; TensorRT misreads GridSample of opset 20"
+    proto = ir.to_proto(model)
+    try:
+        onnx.checker.check_model(proto, full_check=True)
+        onnx.shape_inference.infer_shapes(proto, check_type=True, strict_mode=True, data_prop=True)
+    except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError) as error:
+        yield f"the ONNX checker refuses it: {' '.join(str(error).split())}"
+
+
+def _output_problems(graph: ir.Graph) -> Iterator[str]:
+    for value in graph.outputs:
+        if value.dtype != _FULL:
+            yield f"output `{value.name}` must be FLOAT, got {value.dtype}; cast its features up"
+
+
+def _coordinate_problems(graph: ir.Graph, grid_sample: GridSampleTypes) -> Iterator[str]:
+    """Name what is FP16 between a layer and a coordinate, and between it and the next layer."""
+    allowed = set()
+    if grid_sample == "fp16":
+        allowed = {v for v in grids(graph) if _is_cast(v.producer(), _HALF)}
+    for node in _in_order(graph, coordinate_nodes(graph)):
+        for value in node.outputs:
+            is_half = value.dtype == _HALF and value not in allowed
+            if is_half and not _goes_to_layers(value):
+                yield f"{_where(node)} gives coordinates in FLOAT16; they stay in FLOAT"
+    for node in graph:
+        grid = node.inputs[1] if node.op_type == "GridSample" else None
+        if grid is not None and grid.dtype != _FULL and grid not in allowed:
+            yield f"{_where(node)} has a {grid.dtype} grid; coordinates stay in FLOAT"
+
+
+def _normalisation_problems(graph: ir.Graph) -> Iterator[str]:
+    for node in _in_order(graph, normalisation_nodes(graph)):
+        is_half = any(value.dtype == _HALF for value in node.outputs)
+        if is_half and node.op_type != "Cast" and node.op_type not in MOVEMENT:
+            yield f"{_where(node)} normalises the picture in FLOAT16; it does so in FLOAT"
+
+
+def _cast_problems(graph: ir.Graph) -> Iterator[str]:
+    for node in graph:
+        value = node.inputs[0] if node.op_type == "Cast" else None
+        if value is None:
+            continue
+        if _is_cast(value.producer(), _HALF) or value.dtype == node.outputs[0].dtype:
+            yield f"{_where(node)} casts what was cast; take one of the two out"
+        if value.const_value is not None:
+            yield f"{_where(node)} casts a constant; store it as {node.outputs[0].dtype}"
+
+
+def _goes_to_layers(value: ir.Value) -> bool:
+    """Return whether nothing but layers takes a value that was cast down, maybe moved."""
+    producer = value.producer()
+    if producer is None or value.is_graph_output():
+        return False
+    if not (_is_cast(producer, _HALF) or producer.op_type in MOVEMENT):
+        return False
+    return all(
+        is_layer(user) or (user.op_type in MOVEMENT and all(map(_goes_to_layers, user.outputs)))
+        for user, _ in value.uses()
+    )
+
+
+def _is_cast(node: ir.Node | None, to: ir.DataType) -> bool:
+    return node is not None and node.op_type == "Cast" and node.outputs[0].dtype == to
+
+
+def _in_order(graph: ir.Graph, nodes: set[ir.Node]) -> list[ir.Node]:
+    return [node for node in graph if node in nodes]
+
+
+def _where(node: ir.Node) -> str:
+    return f"{node.op_type} `{node.name or node.outputs[0].name}`"

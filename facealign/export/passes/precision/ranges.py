@@ -1,0 +1,116 @@
+"""Which inner values of a graph leave the range of FP16 on real crops."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from facealign.export.graph import bytes_from_graph, expose_values
+from facealign.export.passes.precision.assignment import assign_precision
+from facealign.export.passes.precision.half_range import (
+    HALF_LARGEST,
+    LARGEST_LOSS,
+    RangeFinding,
+    loss_below_normals,
+)
+
+__all__ = ["HEADROOM", "audit_ranges"]
+
+# Other crops may give more than these. The logit -1e4 of a missing edge (`blocks/folded_graph.py`)
+# is a sixth of the largest number, and never grows.
+HEADROOM = 4.0
+_CHUNK_BYTES = 64 * 2**20
+_BATCH = 4
+_BYTES = 4  # of an FP32 number
+
+RunValues = Callable[[bytes, NDArray[np.uint8], Sequence[str]], Mapping[str, NDArray[Any]]]
+
+
+def audit_ranges(
+    model: ir.Model,
+    crops: NDArray[np.uint8],
+    *,
+    run: RunValues,
+    headroom: float = HEADROOM,
+) -> tuple[RangeFinding, ...]:
+    """Return the constants and inner values that would be FP16 and do not fit it.
+
+    Run on the FP32 graph, as a value that is infinite in FP16 hides all that come from it. Their
+    names are what `half_precision` keeps in FP32::
+
+        findings = audit_ranges(model, crops, run=run_graph)
+        typed = half_precision(model, keep=[finding.value for finding in findings])
+
+    Args:
+        model: An FP32 graph with inferred shapes.
+        crops: ``(K, S, S, 3)`` uint8 BGR; like those of later use, the hardest among them.
+        run: Gives the named outputs of an ONNX file for some crops, such as `run_graph`. It is
+            asked about some 64 MiB of values at a time.
+        headroom: A value is ``large`` from the largest FP16 number divided by this; at least 1.
+
+    Returns:
+        Constants, then values in the order of the graph. An all-zero value fits.
+    """
+    precision = assign_precision(model.graph)
+    producers = {
+        str(value.name): node
+        for node in precision.half
+        for value in node.outputs
+        if value.dtype == ir.DataType.FLOAT
+    }
+    extremes = dict.fromkeys(producers, (0.0, 0.0))
+    for name, largest, loss in _measured(model, producers, crops, run):
+        before = extremes[name]
+        extremes[name] = max(before[0], largest), max(before[1], loss)
+    limit = HALF_LARGEST / headroom
+    findings = (_finding(name, producers[name], each, limit) for name, each in extremes.items())
+    return (*precision.unfit, *(finding for finding in findings if finding is not None))
+
+
+def _finding(
+    name: str, node: ir.Node, extremes: tuple[float, float], limit: float
+) -> RangeFinding | None:
+    largest, loss = extremes
+    node_name = str(node.name or node.outputs[0].name)
+    if largest >= limit:
+        return RangeFinding(node_name, node.op_type, name, "large", largest)
+    if loss > LARGEST_LOSS:
+        return RangeFinding(node_name, node.op_type, name, "small", loss)
+    return None
+
+
+def _measured(
+    model: ir.Model, names: Iterable[str], crops: NDArray[np.uint8], run: RunValues
+) -> Iterator[tuple[str, float, float]]:
+    """Give the largest magnitude of every value, and what it loses below the normal numbers."""
+    data = bytes_from_graph(model)
+    values = [v for node in model.graph for v in node.outputs if v.name in set(names)]
+    for chunk in _chunks(values):
+        exposed = expose_values(data, chunk)
+        for start in range(0, len(crops), _BATCH):
+            found = run(exposed, crops[start : start + _BATCH], chunk)
+            for name in chunk:
+                magnitude = np.nan_to_num(np.abs(found[name]), nan=np.inf, posinf=np.inf)
+                yield name, float(magnitude.max()), loss_below_normals(found[name])
+
+
+def _chunks(values: Iterable[ir.Value]) -> Iterator[list[str]]:
+    """Cut values into lists of at most `_CHUNK_BYTES`, or of one."""
+    chunk: list[str] = []
+    room = _CHUNK_BYTES
+    for value in values:
+        size = (
+            _BYTES * _BATCH * math.prod(d if isinstance(d, int) else 1 for d in value.shape or ())
+        )
+        if chunk and size > room:
+            yield chunk
+            chunk, room = [], _CHUNK_BYTES
+        chunk.append(str(value.name))
+        room -= size
+    if chunk:
+        yield chunk
