@@ -61,9 +61,9 @@ def assign_precision(graph: ir.Graph, rules: PrecisionRules | None = None) -> As
     full = asked | normalisation_nodes(graph) | coordinate_nodes(graph)
     full |= {node for node in graph if not _has_float(node) or not can_be_half(node)}
     unfit = constant_findings(graph, set(graph) - full)
-    names = {finding.value for finding in unfit}
-    full |= {node for node in graph if names.intersection(_names(node.inputs))}
-    full -= _moved_in_half(graph, full, asked)
+    unfit_nodes = _taking(graph, {finding.value for finding in unfit})
+    full |= unfit_nodes
+    full -= _moved_in_half(graph, full, asked | unfit_nodes)
     return Assignment(frozenset(full), tuple(n for n in graph if n not in full), unfit)
 
 
@@ -88,18 +88,30 @@ def _asked_for(graph: ir.Graph, rules: PrecisionRules) -> set[ir.Node]:
     return found
 
 
+def _taking(graph: ir.Graph, constants: Iterable[str]) -> set[ir.Node]:
+    """Return the nodes that take constants, be they moved before."""
+    names: set[str | None] = set(constants)
+    found = set()
+    for node in graph:
+        if names.intersection(_names(node.inputs)):
+            found.add(node)
+            names |= _names(node.outputs) if node.op_type in MOVEMENT else set()
+    return found
+
+
 def _names(values: Iterable[ir.Value | None]) -> set[str | None]:
     return {value.name for value in values if value is not None}
 
 
-def _moved_in_half(graph: ir.Graph, full: set[ir.Node], asked: set[ir.Node]) -> set[ir.Node]:
+def _moved_in_half(graph: ir.Graph, full: set[ir.Node], fixed: set[ir.Node]) -> set[ir.Node]:
     """Return the FP32 nodes that may as well be FP16, as the Cast can stand in front of them.
 
-    They only move what FP16 nodes take, or convert whole numbers that FP16 holds exactly.
+    They only move what FP16 nodes take, or convert whole numbers that FP16 holds exactly. Those in
+    `fixed` are left alone.
     """
     moved: set[ir.Node] = set()
     for node in reversed(graph):
-        if node in full and node not in asked and _is_taken_in_half(node, full - moved):
+        if node in full and node not in fixed and _is_taken_in_half(node, full - moved):
             casts = _casts_saved(node, full - moved)
             if casts is not None and casts >= 0:
                 moved.add(node)
@@ -124,7 +136,7 @@ def _casts_saved(node: ir.Node, full: set[ir.Node]) -> int | None:
     """Return how many Casts fewer there are with a node in FP16; None if it computes something."""
     if node.op_type == "Cast" and node.inputs[0] is not None:
         return 1 if node.inputs[0].dtype in _EXACT_IN_HALF else None
-    if node.op_type not in MOVEMENT:
+    if node.op_type not in MOVEMENT or not is_float(node.outputs[0]):
         return None
     producers = [
         v.producer() for v in node.inputs if v is not None and v.dtype == ir.DataType.FLOAT

@@ -28,6 +28,11 @@ def coordinate_nodes(graph: ir.Graph) -> set[ir.Node]:
     Backward from every output of the graph and every grid of a GridSample: all nodes up to and
     including the first layers. Forward from what these give: all nodes up to the next layers, so
     that positions are subtracted before they are rounded.
+
+    The first layers are in, as their results are coordinates, or heat maps of which the decoder
+    compares neighbours. With the last convolution in FP16 0.36 % of the landmarks of tiny HRNet
+    jumped, in FP32 0.16 %; of tiny PropNet 0.42 and 0.33 % (72 crops, landmarks that hang on
+    rounding in the module itself left out).
     """
     backward = _backward([*graph.outputs, *grids(graph)])
     return backward | _forward(coordinate_values(backward), stop=backward)

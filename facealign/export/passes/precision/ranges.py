@@ -54,15 +54,11 @@ def audit_ranges(
         headroom: A value is ``large`` from the largest FP16 number divided by this; at least 1.
 
     Returns:
-        Constants, then values in the order of the graph. An all-zero value fits.
+        Constants, then values in the order of the graph: those of FP16 nodes, and those that FP16
+        nodes take from islands. An all-zero value fits.
     """
     precision = assign_precision(model.graph)
-    producers = {
-        str(value.name): node
-        for node in precision.half
-        for value in node.outputs
-        if value.dtype == ir.DataType.FLOAT
-    }
+    producers = _half_values(precision.half)
     extremes = dict.fromkeys(producers, (0.0, 0.0))
     for name, largest, loss in _measured(model, producers, crops, run):
         before = extremes[name]
@@ -70,6 +66,17 @@ def audit_ranges(
     limit = HALF_LARGEST / headroom
     findings = (_finding(name, producers[name], each, limit) for name, each in extremes.items())
     return (*precision.unfit, *(finding for finding in findings if finding is not None))
+
+
+def _half_values(half: Iterable[ir.Node]) -> dict[str, ir.Node]:
+    """Return what FP16 nodes give, and what they take from islands, with the nodes that give it."""
+    values = (v for node in half for v in (*node.inputs, *node.outputs) if v is not None)
+    found = {}
+    for value in values:
+        producer = value.producer()
+        if producer is not None and value.dtype == ir.DataType.FLOAT:
+            found[str(value.name)] = producer
+    return found
 
 
 def _finding(

@@ -88,6 +88,28 @@ def test_assignment_keeps_nodes_of_unfit_constants_full_and_names_them(filled: P
     assert half_values(model) == {"a", "c"}
 
 
+def test_assignment_follows_unfit_constants_to_where_they_are_used(filled: Parse) -> None:
+    model = filled(
+        """
+        g (float[B, 8] x) => (float[B, 2] y)
+        <float[8, 8] w, float[1] mask = {-1000000}, int64[1] sizes = {8}, float[8, 2] head>
+        {
+          a = MatMul(x, w)
+          everywhere = Expand(mask, sizes)
+          b = Add(a, everywhere)
+          c = Softmax<axis = -1>(b)
+          y = MatMul(c, head)
+        }
+        """
+    )
+
+    assert half_values(model) == {"a", "c"}
+
+
+def test_assignment_leaves_whole_numbers_out(network: ir.Model) -> None:
+    assert {"batch", "sizes"}.isdisjoint(half_values(network))
+
+
 def test_is_float_is_false_of_whole_numbers(network: ir.Model) -> None:
     image, features = network.graph.inputs[0], network.graph.outputs[0]
 
