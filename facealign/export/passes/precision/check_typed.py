@@ -8,7 +8,7 @@ import onnx
 import onnx_ir as ir
 
 from facealign.errors import GraphContractError
-from facealign.export.graph import OPSET
+from facealign.export.graph import OPSET, node_label
 from facealign.export.passes.precision.assignment import GridSampleTypes
 from facealign.export.passes.precision.islands import (
     coordinate_nodes,
@@ -79,18 +79,18 @@ def _coordinate_problems(graph: ir.Graph, grid_sample: GridSampleTypes) -> Itera
         for value in node.outputs:
             is_half = value.dtype == _HALF and value not in allowed
             if is_half and not _goes_to_layers(value):
-                yield f"{_where(node)} gives coordinates in FLOAT16; they stay in FLOAT"
+                yield f"{node_label(node)} gives coordinates in FLOAT16; they stay in FLOAT"
     for node in graph:
         grid = node.inputs[1] if node.op_type == "GridSample" else None
         if grid is not None and grid.dtype != _FULL and grid not in allowed:
-            yield f"{_where(node)} has a {grid.dtype} grid; coordinates stay in FLOAT"
+            yield f"{node_label(node)} has a {grid.dtype} grid; coordinates stay in FLOAT"
 
 
 def _normalisation_problems(graph: ir.Graph) -> Iterator[str]:
     for node in _in_order(graph, normalisation_nodes(graph)):
         is_half = any(value.dtype == _HALF for value in node.outputs)
         if is_half and node.op_type != "Cast" and node.op_type not in MOVEMENT:
-            yield f"{_where(node)} normalises the picture in FLOAT16; it does so in FLOAT"
+            yield f"{node_label(node)} normalises the picture in FLOAT16; it does so in FLOAT"
 
 
 def _cast_problems(graph: ir.Graph) -> Iterator[str]:
@@ -99,9 +99,9 @@ def _cast_problems(graph: ir.Graph) -> Iterator[str]:
         if value is None:
             continue
         if _is_cast(value.producer(), _HALF) or value.dtype == node.outputs[0].dtype:
-            yield f"{_where(node)} casts what was cast; take one of the two out"
+            yield f"{node_label(node)} casts what was cast; take one of the two out"
         if value.const_value is not None:
-            yield f"{_where(node)} casts a constant; store it as {node.outputs[0].dtype}"
+            yield f"{node_label(node)} casts a constant; store it as {node.outputs[0].dtype}"
 
 
 def _goes_to_layers(value: ir.Value) -> bool:
@@ -123,7 +123,3 @@ def _is_cast(node: ir.Node | None, to: ir.DataType) -> bool:
 
 def _in_order(graph: ir.Graph, nodes: set[ir.Node]) -> list[ir.Node]:
     return [node for node in graph if node in nodes]
-
-
-def _where(node: ir.Node) -> str:
-    return f"{node.op_type} `{node.name or node.outputs[0].name}`"
