@@ -8,6 +8,7 @@
     |   |   +-- ShapeError             an array of the wrong shape or type
     |   +-- DatasetError               a data set of another layout, broken, or not whole
     |   +-- OutputError                a place that cannot be written
+    |   +-- CalibrationError           ranges, or a state file, that do not fit graph or crops
     +-- CheckpointError            3   the checkpoint, or a side file that belongs to it
     |   +-- UnsafeCheckpointError      loading it would run code
     |   +-- UnknownFamilyError         no family fits
@@ -33,6 +34,7 @@ from typing import ClassVar
 __all__ = [
     "AssetError",
     "BackendError",
+    "CalibrationError",
     "CheckpointError",
     "DatasetError",
     "FacealignError",
@@ -88,6 +90,10 @@ class DatasetError(UsageError):
 
 class OutputError(UsageError):
     """A place that cannot be written: no permission, no room, or something else is there."""
+
+
+class CalibrationError(UsageError):
+    """Ranges, or the state of an unfinished calibration, that do not fit the graph or the crops."""
 
 
 class CheckpointError(FacealignError):
