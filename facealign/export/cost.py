@@ -1,4 +1,4 @@
-"""How much a graph computes: multiply-accumulates by operator."""
+"""How much a graph computes: multiply-accumulates by node and by operator."""
 
 from __future__ import annotations
 
@@ -8,13 +8,27 @@ from collections import Counter
 import onnx
 import onnx_ir as ir
 
-__all__ = ["macs_by_operator"]
+__all__ = ["macs_by_node", "macs_by_operator"]
 
 
 def macs_by_operator(model: ir.Model, *, batch: int = 1) -> dict[str, int]:
     """Return multiply-accumulates of one run by operator, the largest first.
 
     Counted are Conv, ConvTranspose, Gemm and MatMul, as papers do; the rest is below one percent.
+
+    Args:
+        model: A graph with one dynamic axis, the batch.
+        batch: Crops in the run.
+    """
+    operators = {node.outputs[0].name: node.op_type for node in model.graph}
+    macs: Counter[str] = Counter()
+    for name, count in macs_by_node(model, batch=batch).items():
+        macs[operators[name]] += count
+    return {name: count for name, count in macs.most_common() if count}
+
+
+def macs_by_node(model: ir.Model, *, batch: int = 1) -> dict[str, int]:
+    """Return multiply-accumulates of one run by the name of a node's first output.
 
     Args:
         model: A graph with one dynamic axis, the batch.
@@ -29,10 +43,7 @@ def macs_by_operator(model: ir.Model, *, batch: int = 1) -> dict[str, int]:
     inferred = ir.from_proto(
         onnx.shape_inference.infer_shapes(proto, strict_mode=True, data_prop=True)
     )
-    macs: Counter[str] = Counter()
-    for node in inferred.graph:
-        macs[node.op_type] += _node_macs(node, batch)
-    return {name: count for name, count in macs.most_common() if count}
+    return {str(node.outputs[0].name): _node_macs(node, batch) for node in inferred.graph}
 
 
 def _node_macs(node: ir.Node, batch: int) -> int:

@@ -6,7 +6,7 @@ import onnx.parser
 import onnx_ir as ir
 import pytest
 
-from facealign.export.cost import macs_by_operator
+from facealign.export.cost import macs_by_node, macs_by_operator
 
 GRAPHS = {
     "Conv": """
@@ -59,3 +59,16 @@ def test_macs_by_operator_leaves_out_what_papers_leave_out() -> None:
     found = macs_by_operator(model)
 
     assert found == {}
+
+
+def test_macs_by_node_names_each_first_output() -> None:
+    text = """
+    <ir_version: 9, opset_import: ["": 19]>
+    g (float[B, 4] x, float[4, 5] a, float[5, 6] b) => (float[B, 6] z)
+    { y = MatMul(x, a)
+      r = Relu(y)
+      z = MatMul(r, b) }
+    """
+    model = ir.from_proto(onnx.parser.parse_model(text))
+
+    assert macs_by_node(model, batch=2) == {"y": 2 * 4 * 5, "r": 0, "z": 2 * 5 * 6}
