@@ -35,6 +35,7 @@ BY_NETWORK = (
     "test_families.py",
     "test_tensorrt_rules.py",
     "test_precision.py",
+    "test_quantize.py",
     "test_sdfl_full_size.py",
     "test_heat_maps_full_size.py",
 )

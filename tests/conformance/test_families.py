@@ -7,21 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
-import onnx_ir as ir
 import pytest
 import torch
 from numpy.typing import NDArray
 
 from facealign.bundle import write_bundle
-from facealign.calibration import Calibration, collect_ranges
 from facealign.export.divergence import first_divergence
-from facealign.export.graph import (
-    bytes_from_graph,
-    expose_values,
-    graph_from_bytes,
-    node_counts,
-)
+from facealign.export.graph import bytes_from_graph, expose_values, graph_from_bytes
 from facealign.export.lint import contract_problems
 from facealign.export.parity import (
     PARITY_BAR_PX,
@@ -30,7 +22,6 @@ from facealign.export.parity import (
     check_parity,
     measure_parity,
 )
-from facealign.export.passes.quantize import for_cpu, quantize, tensors_to_observe
 from facealign.models.checkpoint import Checkpoint
 from facealign.models.detect import detect
 from facealign.models.family import Exportable, Family
@@ -45,7 +36,6 @@ from tests.conformance.tiny import crops_of, tiny_checkpoint, tiny_names, traced
 Outputs = dict[str, NDArray[Any]]
 LandmarksPx = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 Verdict = Callable[[OutputFunction], ParityReport]
-Quantize = Callable[[ir.Model, dict[str, float]], ir.Model]
 
 LEAST_FAULTS = 16  # of those in `general_faults`, 16 need no special operator
 LEAST_NETWORK_FAULTS = 12  # of those in `network_faults`, 12 need no side file
@@ -269,33 +259,3 @@ def torch_runner(model: Model, exportable: Exportable) -> OutputFunction:
         return {name: output.numpy() for name, output in zip(names, outputs, strict=False)}
 
     return run
-
-
-@pytest.fixture(scope="module")
-def ranges(graph: bytes, model: Model) -> dict[str, float]:
-    """Return the ranges of 8 crops."""
-    names = tensors_to_observe(graph_from_bytes(graph))
-    exposed = expose_values(graph, names)
-    crops = np.stack([crop.pixels for crop in crops_of(model.crop.size_px)[:8]])
-    how = Calibration(graph_sha256=model.family.name, observer="min_max", names_per_run=1000)
-    return collect_ranges(lambda *asked: run_graph(exposed, *asked), names, [crops], how).amax
-
-
-@pytest.mark.parametrize("flavour", [quantize, for_cpu])
-def test_family_is_quantised_to_graphs_that_hold_the_contract_and_run(
-    model: Model,
-    graph: bytes,
-    ranges: dict[str, float],
-    crops: NDArray[np.uint8],
-    flavour: Quantize,
-) -> None:
-    quantized = flavour(graph_from_bytes(graph), ranges)
-
-    data = bytes_from_graph(quantized)
-    onnx.checker.check_model(onnx.load_from_string(data), full_check=True)
-    assert contract_problems(quantized, *contract(model)) == []
-    found = run_graph(data, crops, ["landmarks"])["landmarks"]
-    expected = run_graph(graph, crops, ["landmarks"])["landmarks"]
-    assert found.shape == expected.shape
-    assert np.isfinite(found).all()
-    assert "QuantizeLinear" in node_counts(quantized)
