@@ -36,11 +36,20 @@ def traced_z_score(crops: Tensor) -> Tensor:
     """
     # Cast before it is moved: TensorRT has uint8 at the input alone, and refuses to transpose it.
     image = crops.to(torch.float32).permute(0, 3, 1, 2)
-    centred = image - image.mean(dim=(2, 3), keepdim=True)
-    # Row by row, and the rows by a product, which onnxsim does not merge into one ReduceMean: ONNX
-    # Runtime 1.31 adds up all 65536 squares in single precision there, and the picture is then 2e-5
-    # off, which moved landmarks by up to 0.02 px.
-    columns = crops.shape[2]
-    mean_of_row = torch.full((columns, 1), 1 / columns)
-    variance = torch.matmul(centred * centred, mean_of_row).mean(dim=2, keepdim=True)
+    centred = image - _mean(image)
+    variance = _mean(centred * centred)
     return centred / variance.clamp(min=_SMALLEST_STD**2).sqrt()
+
+
+def _mean(image: Tensor) -> Tensor:
+    """Return the mean of each channel, ``(B, C, 1, 1)``.
+
+    Rows by a product, which onnxsim cannot merge with the sum of the rows: of ReduceMean over both
+    axes ONNX Runtime 1.31 adds up all 65536 squares in single precision, and the picture is then
+    2e-5 off, which moved landmarks by up to 0.02 px. With a ReduceMean in front the subtraction
+    takes 1.3 ms instead of 0.1 (256 px, 2 threads).
+    """
+    rows, columns = image.shape[2:]
+    sum_of_row = torch.matmul(image, torch.ones((columns, 1)))
+    mean: Tensor = sum_of_row.sum(dim=2, keepdim=True) / (rows * columns)
+    return mean
