@@ -28,7 +28,7 @@ Codes 5 (accuracy budget) and 6 (target) belong to commands that do not exist ye
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 __all__ = [
@@ -52,13 +52,25 @@ __all__ = [
     "UnsafeCheckpointError",
     "UsageError",
     "VerificationError",
+    "first_of",
 ]
+
+_NAMED = 3
 
 
 class FacealignError(Exception):
-    """Base of every error raised on purpose; its text is one line for the user."""
+    """Base of every error raised on purpose; its text is one line for the user.
+
+    Attributes:
+        items: Everything that the one line abbreviates, such as the names of all missing images;
+            empty if the line says it all.
+    """
 
     exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, items: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.items = tuple(items)
 
 
 class UsageError(FacealignError):
@@ -76,16 +88,7 @@ class ShapeError(InputError):
 
 
 class DatasetError(UsageError):
-    """A data set that has another layout, a broken line, or not all of its images.
-
-    Attributes:
-        items: Everything that the one line abbreviates, such as the names of all missing images;
-            empty if the line says it all.
-    """
-
-    def __init__(self, message: str, *, items: Iterable[str] = ()) -> None:
-        super().__init__(message)
-        self.items = tuple(items)
+    """A data set that has another layout, a broken line, or not all of its images."""
 
 
 class OutputError(UsageError):
@@ -154,3 +157,9 @@ class IntegrityError(FacealignError):
     """A bundle is corrupt, forged or from a newer facealign."""
 
     exit_code = 8
+
+
+def first_of(items: Sequence[str]) -> str:
+    """Return the first few as a message names them, and how many more there are."""
+    named = ", ".join(f"`{item}`" for item in items[:_NAMED])
+    return f"{named} and {len(items) - _NAMED} more" if len(items) > _NAMED else named

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from facealign import __version__
-from facealign.cli.console import print_json, print_result, say
+from facealign.cli.console import print_json, print_result, say, say_items
 from facealign.cli.export import export
 from facealign.cli.inspect import inspect
 from facealign.cli.run import SomeImagesFailedError, run
@@ -128,7 +128,8 @@ def _exit_code(application: typer.Typer, name: str, arguments: Sequence[str]) ->
             return _fail_stopped(stopped, as_json=as_json)
         message, code = _message_and_code(error)
         details = error.details if isinstance(error, SomeImagesFailedError) else {}
-        return _fail(message, code, as_json=as_json, details=details)
+        items = error.items if isinstance(error, FacealignError) else ()
+        return _fail(message, code, as_json=as_json, items=items, details=details)
     return _fail_stopped(code, as_json=as_json) if code in STOPPED else int(code or 0)
 
 
@@ -170,10 +171,17 @@ def _usage_text(error: typer.TyperException) -> str:
 
 
 def _fail(
-    message: str, code: int, *, as_json: bool, details: Mapping[str, object] | None = None
+    message: str,
+    code: int,
+    *,
+    as_json: bool,
+    items: Sequence[str] = (),
+    details: Mapping[str, object] | None = None,
 ) -> int:
-    """Say what is wrong on stderr, and as JSON on stdout where that was asked for."""
+    """Say what is wrong on stderr, and as JSON, with all items, on stdout where asked for."""
     say("error", message, style="red")
+    say_items(items)
     if as_json:
-        print_json({"code": code, "error": message, **(details or {})})
+        listed = {"items": items} if items else {}
+        print_json({"code": code, "error": message, **listed, **(details or {})})
     return code

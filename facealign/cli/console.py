@@ -18,10 +18,11 @@ from facealign.cli.stopping import check_stopped, stop_code
 from facealign.errors import OutputError
 from facealign.pipeline.progress import STAGES, Stage
 
-__all__ = ["ConsoleProgress", "print_facts", "print_json", "print_result", "say"]
+__all__ = ["ConsoleProgress", "print_facts", "print_json", "print_result", "say", "say_items"]
 
 _MIN_TEXT_WIDTH = 30  # on a narrower terminal the columns go, not the words
 _GAP = "  "
+_MAX_ITEMS = 20  # of thousands of missing images, which would push the error off the screen
 _VERDICT_WIDTH = len("stopped")
 Style = Literal["bold", "dim", "red", "green", "yellow"]
 _CODES: dict[Style, int] = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33}
@@ -100,6 +101,14 @@ def _bar() -> Progress:
 def say(word: str, text: str, *, style: Style) -> None:
     """Print ``word: text`` as one line on stderr, the word in a style where there are colours."""
     _show(f"{_styled(f'{word}:', style, _stderr)} {_printable(text)}")
+
+
+def say_items(items: Sequence[str]) -> None:
+    """Print the first items of what a line abbreviates on stderr, and how many more there are."""
+    for item in items[:_MAX_ITEMS]:
+        _show(f"{_GAP}{_printable(item)}")
+    if len(items) > _MAX_ITEMS:
+        _show(f"{_GAP}... and {len(items) - _MAX_ITEMS} more")
 
 
 def print_result(text: str) -> None:

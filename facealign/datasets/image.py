@@ -13,12 +13,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facealign.errors import DatasetError, InputError
+from facealign.errors import DatasetError, InputError, first_of
 
 __all__ = ["IMAGE_ENDINGS", "FaceImage", "ImageFile", "check_images_exist", "read_image"]
 
 IMAGE_ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-_NAMED = 3  # of the missing images, in the one line; the error holds all of them
 
 
 class FaceImage(Protocol):
@@ -67,11 +66,9 @@ def check_images_exist(images: Iterable[FaceImage], *, owner: str, advice: str) 
     by_path = {image.path: image.name for image in images if isinstance(image, ImageFile)}
     missing = {path: name for path, name in by_path.items() if not path.is_file()}
     if missing:
-        named = ", ".join(f"`{name}`" for name in list(missing.values())[:_NAMED])
-        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
         raise DatasetError(
             f"{len(missing)} of the {len(by_path)} images of {owner} are missing "
-            f"({named}{more}); {advice}",
+            f"({first_of(list(missing.values()))}); {advice}",
             items=[str(path) for path in missing],
         )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from facealign.cli.app import main_export
+from facealign.errors import DatasetError
 
 RunCli = Callable[..., tuple[int, str, str]]
 
@@ -206,3 +207,37 @@ def test_defect_is_one_line_that_asks_for_a_report(
 
     assert code == 1
     assert re.fullmatch(r"error: internal error: ZeroDivisionError: .*report it.*\n", stderr)
+
+
+@pytest.fixture
+def lose_images(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make `facealign run` fail as a data set without 25 images does."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise DatasetError(
+            "25 images are missing", items=[f"{workspace.name}/\x1b{index}" for index in range(25)]
+        )
+
+    monkeypatch.setattr("facealign.cli.run.open_session", fail)
+
+
+@pytest.mark.usefixtures("lose_images")
+def test_error_shows_the_first_items_under_its_line(run_cli: RunCli) -> None:
+    code, stdout, stderr = run_cli("run", "good.bundle", "face.png")
+
+    lines = stderr.splitlines()
+    assert (code, stdout) == (2, "")
+    assert lines[0] == "error: 25 images are missing"
+    assert lines[1:] == [
+        *(f"  workspace/\\x1b{index}" for index in range(20)),
+        "  ... and 5 more",
+    ]
+
+
+@pytest.mark.usefixtures("lose_images")
+def test_error_has_all_items_in_json(run_cli: RunCli) -> None:
+    _, stdout, _ = run_cli("run", "--json", "good.bundle", "face.png")
+
+    error = json.loads(stdout)
+    assert set(error) == {"code", "error", "items"}
+    assert error["items"] == [f"workspace/\x1b{index}" for index in range(25)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from facealign.cli.console import ConsoleProgress, print_facts, print_json
+from facealign.cli.console import ConsoleProgress, print_facts, print_json, say_items
 
 LONG = "word " * 60
 
@@ -76,6 +76,24 @@ def test_facts_line_up_and_are_not_wrapped_in_a_pipe(capsys: pytest.CaptureFixtu
         "two        p",
         "           q",
     ]
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [
+        (0, []),
+        (20, [f"  {i}" for i in range(20)]),
+        (23, [*(f"  {i}" for i in range(20)), "  ... and 3 more"]),
+    ],
+    ids=["none", "twenty", "more"],
+)
+def test_items_are_shown_up_to_twenty(
+    capsys: pytest.CaptureFixture[str], count: int, shown: list[str]
+) -> None:
+    say_items([str(index) for index in range(count)])
+
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err.splitlines()) == ("", shown)
 
 
 def test_json_is_ascii_so_that_every_stdout_takes_it(capsys: pytest.CaptureFixture[str]) -> None:
