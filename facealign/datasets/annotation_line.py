@@ -78,15 +78,14 @@ def face_from_line(
 def line_from_face(face: FaceLine) -> str:
     """Return the line of a face, without its end; `face_from_line` gives the same face again.
 
-    Numbers are the shortest text that reads back the same.
+    Numbers are as WFLW has them, coordinates with six digits behind the point and boxes in whole
+    pixels; one that would not read back the same is the shortest text that does.
     """
-    numbers = [*face.landmarks.ravel()] + ([] if face.box is None else [*face.box])
-    flags = (
-        []
-        if face.box is None
-        else ["1" if name in face.attributes else "0" for name in WFLW_ATTRIBUTES]
-    )
-    return " ".join([*(repr(float(number)) for number in numbers), *flags, face.image_name])
+    words = [_coordinate(number) for number in face.landmarks.ravel().tolist()]
+    if face.box is not None:
+        words += [_box_number(number) for number in face.box.tolist()]
+        words += ["1" if name in face.attributes else "0" for name in WFLW_ATTRIBUTES]
+    return " ".join([*words, face.image_name])
 
 
 def check_face(landmarks: NDArray[np.float64], place: str) -> None:
@@ -131,3 +130,12 @@ def _attributes(fields: Sequence[str], place: str) -> frozenset[str]:
         )
     flags = zip(WFLW_ATTRIBUTES, fields, strict=True)
     return frozenset(name for name, field in flags if _FLAGS[field])
+
+
+def _coordinate(number: float) -> str:
+    text = f"{number:.6f}"
+    return text if float(text) == number else repr(number)
+
+
+def _box_number(number: float) -> str:
+    return f"{number:.0f}" if number.is_integer() else repr(number)

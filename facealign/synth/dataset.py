@@ -12,9 +12,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from facealign.datasets import WFLW_ATTRIBUTES
+from facealign.datasets import WFLW_ATTRIBUTES, FaceLine, line_from_face
 from facealign.errors import OutputError, UsageError
-from facealign.synth.annotation_lines import annotation_line
 from facealign.synth.face import SyntheticFace, check_numbers, synthetic_face
 
 __all__ = ["TEST_LIST", "TRAIN_LIST", "DatasetCounts", "check_free", "write_dataset"]
@@ -27,6 +26,7 @@ _FOLDER_SIZE = 1000  # faces in one folder of images
 _BLOCK = 5  # of every five faces in a row, one is for the test: 80/20 at any count
 _SPLIT_STREAM = 20  # apart from the streams of faces, which are named by three numbers
 _JPEG_QUALITY = 95
+_DIGITS = 6  # behind the point
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,15 +133,27 @@ def _write(
         face = synthetic_face(seed, index, size_px=size_px)
         name = f"{index // _FOLDER_SIZE}--Synthetic/face_{index:06d}.jpg"
         _write_image(folder / _IMAGES / name, face)
-        lines[TEST_LIST if _is_test(seed, index) else TRAIN_LIST].append(
-            annotation_line(face, name)
-        )
+        lines[TEST_LIST if _is_test(seed, index) else TRAIN_LIST].append(_line(face, name))
         drawn += face.attributes.as_numbers()
         on_face(1)
     for name, own_lines in lines.items():
         _write_list(folder / name, own_lines)
     attributes = dict(zip(WFLW_ATTRIBUTES, drawn.tolist(), strict=True))
     return DatasetCounts(len(lines[TRAIN_LIST]), len(lines[TEST_LIST]), attributes)
+
+
+def _line(face: SyntheticFace, image_name: str) -> str:
+    """Return what a list says of a face: 207 words, coordinates with six digits as in WFLW."""
+    rounded = [round(number, _DIGITS) for number in face.landmarks.ravel().tolist()]
+    flags = zip(WFLW_ATTRIBUTES, face.attributes.as_numbers(), strict=True)
+    return line_from_face(
+        FaceLine(
+            landmarks=np.array(rounded).reshape(-1, 2),
+            image_name=image_name,
+            box=face.box.astype(np.float64),
+            attributes=frozenset(name for name, flag in flags if flag),
+        )
+    )
 
 
 def _is_test(seed: int, index: int) -> bool:

@@ -80,7 +80,16 @@ def test_bare_line_has_no_box_and_comes_back_the_same() -> None:
 
     assert face.box is None
     assert face.attributes == frozenset()
-    assert line_from_face(face) == "1.0 2.0 3.5 4.0 5.0 -6.0 a.jpg"
+    assert line_from_face(face) == "1.000000 2.000000 3.500000 4.000000 5.000000 -6.000000 a.jpg"
+
+
+def test_line_is_written_as_wflw_has_it_unless_that_would_round() -> None:
+    landmarks = np.array([[1.5, 1 / 3], [-2.0, 4.000001]])
+    face = FaceLine(landmarks, "a.jpg", np.array([10, 20.5, 30, 40]), frozenset({"makeup"}))
+
+    assert line_from_face(face) == (
+        "1.500000 0.3333333333333333 -2.000000 4.000001 10 20.5 30 40 0 0 0 1 0 0 a.jpg"
+    )
 
 
 @pytest.mark.parametrize(
