@@ -25,7 +25,8 @@ class FaceLine:
     Attributes:
         landmarks: ``(N, 2)`` float64 ``(x, y)``, frame pixels counted from 0, finite.
         image_name: Relative to the folder of images; without white space.
-        box: ``(4,)`` float64 ``(x_min, y_min, x_max, y_max)``, frame pixels; None in a bare line.
+        box: ``(4,)`` float64 ``(x_min, y_min, x_max, y_max)``, frame pixels; None in a bare line,
+            or where there is none.
         attributes: Those of `WFLW_ATTRIBUTES` that are 1.
     """
 
@@ -36,7 +37,12 @@ class FaceLine:
 
 
 def face_from_line(
-    line: str, landmark_count: int, *, place: str, may_be_bare: bool = False
+    line: str,
+    landmark_count: int,
+    *,
+    place: str,
+    may_be_bare: bool = False,
+    may_lack_box: bool = False,
 ) -> FaceLine:
     """Return the face of a line.
 
@@ -46,6 +52,8 @@ def face_from_line(
         place: File and number of the line, which begin every message.
         may_be_bare: Whether the box and the attributes may be absent, as in WFLW's
             ``list_98pt_test``.
+        may_lack_box: Whether the box may be four numbers without an area, as lists have them that
+            were written for their landmarks alone; it is then None.
 
     Raises:
         DatasetError: If the line is none of a face with so many landmarks.
@@ -70,7 +78,7 @@ def face_from_line(
     return FaceLine(
         landmarks,
         fields[-1],
-        box=_box(fields[count:box_end], place),
+        box=_box(fields[count:box_end], place, may_lack=may_lack_box),
         attributes=_attributes(fields[box_end:-1], place),
     )
 
@@ -112,9 +120,11 @@ def _numbers(fields: Sequence[str], meaning: str, place: str) -> NDArray[np.floa
         raise DatasetError(f"{place}: not all {meaning} are numbers; correct it") from caught
 
 
-def _box(fields: Sequence[str], place: str) -> NDArray[np.float64]:
+def _box(fields: Sequence[str], place: str, *, may_lack: bool) -> NDArray[np.float64] | None:
     box = _numbers(fields, "numbers of the box", place)
     if not np.isfinite(box).all() or not (box[2:] > box[:2]).all():
+        if may_lack:
+            return None
         raise DatasetError(
             f"{place}: box ({' '.join(fields)}) has no area; "
             "a box is x_min y_min x_max y_max in pixels, so correct it"

@@ -63,9 +63,11 @@ def faces_in_own_crop(landmarks: NDArray[np.float64]) -> NDArray[np.float64]:
 def _landmarks(line: str, count: int, place: str) -> NDArray[np.float64]:
     """Return the landmarks of a line; what is wrong with it is wrong with a side file here."""
     try:
-        return face_from_line(line, count, place=place, may_be_bare=True).landmarks
+        # Some lists have a dummy for a box, which does not matter here.
+        face = face_from_line(line, count, place=place, may_be_bare=True, may_lack_box=True)
     except DatasetError as error:
         raise AssetError(str(error)) from error
+    return face.landmarks
 
 
 def _is_number(text: str) -> bool:

@@ -92,6 +92,27 @@ def test_line_is_written_as_wflw_has_it_unless_that_would_round() -> None:
     )
 
 
+@pytest.mark.parametrize("box", ["0 0 0 0", "-1 -1 -1 -1", "nan nan nan nan"])
+def test_dummy_of_a_box_is_none_where_the_box_does_not_matter(box: str) -> None:
+    face = face_from_line(f"{FACE} {box} 0 0 0 0 0 1 a.jpg", 3, place=PLACE, may_lack_box=True)
+
+    assert face.box is None
+    assert face.attributes == {"blur"}
+    assert len(face.landmarks) == 3
+
+
+def test_box_is_read_where_it_does_not_matter() -> None:
+    face = face_from_line(f"{FACE} {BOX} 0 0 0 0 0 0 a.jpg", 3, place=PLACE, may_lack_box=True)
+
+    assert face.box is not None
+    assert face.box.tolist() == [10, 20, 30, 40]
+
+
+def test_box_of_words_is_refused_even_where_it_does_not_matter() -> None:
+    with pytest.raises(DatasetError, match="not all numbers of the box are numbers"):
+        face_from_line(f"{FACE} 1 2 x 4 0 0 0 0 0 0 a.jpg", 3, place=PLACE, may_lack_box=True)
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

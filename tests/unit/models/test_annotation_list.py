@@ -14,6 +14,7 @@ from facealign.models.annotation_list import (
 
 FACE = "1 2 3 4 5 6"
 WHOLE = f"{FACE} 0 0 9 9 0 0 0 0 1 0 a/b.jpg"
+DUMMY_BOX = f"{FACE} 0 0 0 0 0 0 0 0 1 0 a/b.jpg"
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,9 @@ def test_annotation_list_is_told_from_numbers(lines: list[str], *, expected: boo
     assert is_annotation_list(lines, 3) is expected
 
 
-@pytest.mark.parametrize("line", [f"{FACE} a.jpg", WHOLE], ids=["bare", "whole"])
+@pytest.mark.parametrize(
+    "line", [f"{FACE} a.jpg", WHOLE, DUMMY_BOX], ids=["bare", "whole", "dummy box"]
+)
 def test_faces_are_first_numbers_of_each_line(line: str) -> None:
     faces = faces_from_lines([line, "", line], 3, "list.txt")
 
