@@ -4,7 +4,7 @@
 `Observer`; `convergence_of` says how many crops that took.
 """
 
-from facealign.calibration.convergence import Convergence, convergence_of
+from facealign.calibration.convergence import Convergence, convergence_of, text_of_convergence
 from facealign.calibration.observers import Observer, make_observer, observer_names
 from facealign.calibration.ranges import (
     Ranges,
@@ -27,4 +27,5 @@ __all__ = [
     "make_observer",
     "observer_names",
     "ranges_from_json",
+    "text_of_convergence",
 ]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from facealign.calibration.ranges import Ranges
 
-__all__ = ["SETTLED_WITHIN", "Convergence", "convergence_of"]
+__all__ = ["SETTLED_WITHIN", "Convergence", "convergence_of", "text_of_convergence"]
 
 SETTLED_WITHIN = 0.05  # a step of INT8 that is 5 % off is 0.4 dB
 
@@ -25,12 +25,16 @@ class Convergence:
         crop_counts: After how many crops ranges were compared; the last is all.
         worst_change: Largest relative deviation of a range from its last value, for each.
         worst_tensor: Where it was, for each.
+        unsettled_count: How many ranges were further than `SETTLED_WITHIN` from it, for each.
+        tensor_count: Ranges in all.
     """
 
     settled_at: int
     crop_counts: tuple[int, ...]
     worst_change: tuple[float, ...]
     worst_tensor: tuple[str, ...]
+    unsettled_count: tuple[int, ...]
+    tensor_count: int
 
     @property
     def has_settled(self) -> bool:
@@ -44,13 +48,41 @@ def convergence_of(ranges: Ranges) -> Convergence:
     last = np.array([ranges.amax[name] for name in names])
     counts = tuple(snapshot.crop_count for snapshot in ranges.snapshots)
     changes = [_changes(np.array(snapshot.amax), last) for snapshot in ranges.snapshots]
-    worst = [float(change.max(initial=0.0)) for change in changes]
-    unsettled = [
-        count for count, change in zip(counts, worst, strict=True) if change > SETTLED_WITHIN
-    ]
-    settled_at = min(count for count in counts if count > max(unsettled, default=0))
-    tensors = [names[int(change.argmax())] if names else "" for change in changes]
-    return Convergence(settled_at, counts, tuple(worst), tuple(tensors))
+    moving = tuple(int((change > SETTLED_WITHIN).sum()) for change in changes)
+    unsettled = [count for count, still in zip(counts, moving, strict=True) if still]
+    return Convergence(
+        settled_at=min(count for count in counts if count > max(unsettled, default=0)),
+        crop_counts=counts,
+        worst_change=tuple(float(change.max(initial=0.0)) for change in changes),
+        worst_tensor=tuple(names[int(change.argmax())] if names else "" for change in changes),
+        unsettled_count=moving,
+        tensor_count=len(names),
+    )
+
+
+def text_of_convergence(convergence: Convergence) -> str:
+    """Return how many crops were needed, in one line for people.
+
+    What moved last is named: the place to look at where one tensor keeps the others waiting.
+    """
+    every = convergence.crop_counts[-1]
+    if every == 1:
+        return "one crop does not tell whether ranges have settled; give some hundred"
+    within = f"{SETTLED_WITHIN:.0%}".replace("%", " %")
+    before = [count for count in convergence.crop_counts if count < convergence.settled_at]
+    moved = _moved(convergence, len(before) - 1) if before else ""
+    if convergence.has_settled:
+        text = f"ranges settled within {within} after {convergence.settled_at} of {every} crops"
+        return f"{text} ({moved})" if moved else text
+    return f"ranges have not settled within {within} in {every} crops ({moved}); give more"
+
+
+def _moved(convergence: Convergence, index: int) -> str:
+    count, worst = convergence.crop_counts[index], convergence.worst_change[index]
+    return (
+        f"after {count}, {convergence.unsettled_count[index]} of {convergence.tensor_count} were "
+        f"off, `{convergence.worst_tensor[index]}` the most by {100 * worst:.0f} %"
+    )
 
 
 def _changes(now: NDArray[np.float64], last: NDArray[np.float64]) -> NDArray[np.float64]:
