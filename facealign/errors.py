@@ -8,7 +8,7 @@
     |   |   +-- ShapeError             an array of the wrong shape or type
     |   +-- DatasetError               a data set of another layout, broken, or not whole
     |   +-- OutputError                a place that cannot be written
-    |   +-- CalibrationError           ranges, or a state file, that do not fit graph or crops
+    |   +-- CalibrationError           ranges, a state file or faces that do not fit
     +-- CheckpointError            3   the checkpoint, or a side file that belongs to it
     |   +-- UnsafeCheckpointError      loading it would run code
     |   +-- UnknownFamilyError         no family fits
@@ -19,11 +19,12 @@
     |   +-- ParityError                landmarks differ
     |   +-- GraphContractError         names, types, operators or shapes differ from the contract
     |   +-- SelfTestError              a bundle does not give its golden landmarks here
+    +-- BudgetError                5   a reduced precision costs more accuracy than it may
     +-- BackendError               7   an engine library that is absent or unusable
     |   +-- MissingLibraryError        another library, of an extra that is not installed
     +-- IntegrityError             8   a bundle that is corrupt, forged or from a newer facealign
 
-Codes 5 (accuracy budget) and 6 (target) belong to commands that do not exist yet.
+Code 6 (target) belongs to a command that does not exist yet.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from typing import ClassVar
 __all__ = [
     "AssetError",
     "BackendError",
+    "BudgetError",
     "CalibrationError",
     "CheckpointError",
     "DatasetError",
@@ -96,7 +98,7 @@ class OutputError(UsageError):
 
 
 class CalibrationError(UsageError):
-    """Ranges, or the state of an unfinished calibration, that do not fit the graph or the crops."""
+    """Ranges, a state or faces of a calibration that do not fit what they are used with."""
 
 
 class CheckpointError(FacealignError):
@@ -141,6 +143,12 @@ class GraphContractError(VerificationError):
 
 class SelfTestError(VerificationError):
     """A bundle does not give its golden landmarks on this machine."""
+
+
+class BudgetError(FacealignError):
+    """A reduced precision that was asked for by name costs more accuracy than it may."""
+
+    exit_code = 5
 
 
 class BackendError(FacealignError):

@@ -18,6 +18,7 @@ from facealign.bundle.manifest import (
     Manifest,
     ParityEntry,
     PlainValue,
+    VerdictEntry,
     json_from_manifest,
     manifest_from_json,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "Manifest",
     "ParityEntry",
     "PlainValue",
+    "VerdictEntry",
     "check_replaceable",
     "files_from_golden",
     "golden_from_files",

@@ -22,12 +22,13 @@ __all__ = [
     "Manifest",
     "ParityEntry",
     "PlainValue",
+    "VerdictEntry",
     "is_safe_name",
     "json_from_manifest",
     "manifest_from_json",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST_NAME = "manifest.json"
 CHECKSUM_NAME = "manifest.sha256"
 
@@ -79,22 +80,65 @@ class ParityEntry(_Entry, frozen=True):
     `undecided_count` is the number of landmarks that were passed over, because rounding alone
     decides which of two equally high peaks of their heat map is taken. `noise_px` is how far the
     module's own landmarks move with the last bit of its weights; it was only asked for where it
-    raised the bar.
+    raised the bar. A graph of reduced precision has no bar here, as these crops are adversarial; it
+    was judged on faces, see `VerdictEntry`.
     """
 
     max_px: float
     p99_px: float
     crop_count: int
     batch_sizes: tuple[int, ...]
-    bar_px: float
+    bar_px: float | None
     undecided_count: int = 0
     noise_px: float | None = None
+
+
+class VerdictEntry(_Entry, frozen=True, kw_only=True):
+    """Why a graph of reduced precision may ship: it beside the FP32 graph, on held-out crops.
+
+    Attributes:
+        faces: What the crops are, for people, such as ``wflw test``.
+        crops_from: Rule that cut them: ``box``, ``landmarks``, or ``none`` if they are parity's.
+        face_count: Number of crops.
+        p99_px: 99th percentile of the distance between the two, over all landmarks, in crop pixels.
+        max_px: The largest.
+        bar_px: What `p99_px` may be; None where only the budget counts.
+        drift_percent: Mean distance of a face's landmarks to those of FP32, normalised as NME is.
+        nme_fp32_percent: NME of the FP32 graph; None without annotations.
+        nme_percent: NME of this graph.
+        change_points: What the budget bounds: `nme_percent` minus `nme_fp32_percent`, or without
+            annotations `drift_percent`, which the change of NME cannot exceed.
+        change_low_points: Lower end of its 95 % interval over faces.
+        change_high_points: Upper end.
+        budget_points: What `change_points` may be; None where only the bar counts.
+        share: Of the multiply-accumulates, in the reduced precision, 0 to 1.
+        left_float: Blocks of products that had to stay as they were, the most sensitive first.
+    """
+
+    faces: str
+    crops_from: str
+    face_count: int
+    p99_px: float
+    max_px: float
+    bar_px: float | None = None
+    drift_percent: float
+    nme_fp32_percent: float | None = None
+    nme_percent: float | None = None
+    change_points: float
+    change_low_points: float
+    change_high_points: float
+    budget_points: float | None = None
+    share: float
+    left_float: tuple[str, ...] = ()
 
 
 class GraphEntry(_Entry, frozen=True):
     """One graph: a file of the bundle, and what was measured on it.
 
     `mac_count` is the multiply-accumulates of one crop in convolutions and matrix products.
+    `golden_px` is how far the landmarks of each golden crop were from the module's when the bundle
+    was made; the FP32 graph has the one tolerance of `GoldenEntry` instead. `purpose` says which
+    engine the file is for. `verdict` is of a graph of reduced precision.
     """
 
     file: str
@@ -103,6 +147,9 @@ class GraphEntry(_Entry, frozen=True):
     parameter_count: int
     mac_count: int
     parity: ParityEntry
+    golden_px: tuple[float, ...] = ()
+    purpose: str = "any engine"
+    verdict: VerdictEntry | None = None
 
 
 class GoldenEntry(_Entry, frozen=True, kw_only=True):
@@ -127,7 +174,7 @@ class Manifest(_Entry, frozen=True, kw_only=True):
         inputs: Of every graph.
         outputs: Of every graph, in order; the probes are not among them.
         max_batch: Most crops that one run of a graph is meant for.
-        graphs: By precision, such as ``fp32``.
+        graphs: By precision: ``fp32``, ``fp16``, ``int8`` and ``int8-cpu``.
         probes: Names of the points that the first-divergence finder compares.
         assets: Side files that went into the graph, by name.
         tools: Version of every library that had a part in it, by name.

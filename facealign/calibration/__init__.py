@@ -5,6 +5,7 @@ callable that it is given, and shows every value to an `Observer`; `convergence_
 crops that took. `check_disjoint` keeps the images of an evaluation apart.
 """
 
+from facealign.calibration.budget import CostedBlock, Loss, Search, Trial, largest_share
 from facealign.calibration.convergence import Convergence, convergence_of, text_of_convergence
 from facealign.calibration.curate import CalibrationSet, curate
 from facealign.calibration.disjoint import check_disjoint, split_by_content
@@ -29,14 +30,18 @@ __all__ = [
     "CalibrationManifest",
     "CalibrationSet",
     "Convergence",
+    "CostedBlock",
     "CropRule",
     "CropSource",
     "Face",
     "FaceCrops",
+    "Loss",
     "Observer",
     "Ranges",
     "RunFunction",
+    "Search",
     "Snapshot",
+    "Trial",
     "check_disjoint",
     "collect_ranges",
     "convergence_of",
@@ -44,6 +49,7 @@ __all__ = [
     "face_crops",
     "json_from_ranges",
     "json_from_set_manifest",
+    "largest_share",
     "make_observer",
     "observer_names",
     "ranges_from_json",

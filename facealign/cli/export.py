@@ -19,6 +19,17 @@ from facealign.cli.options import (
     settings_from_arguments,
 )
 from facealign.cli.output_files import check_writable
+from facealign.cli.precision_options import (
+    BudgetOption,
+    CalibrationFacesOption,
+    CalibrationOption,
+    CropsFromOption,
+    Int8RestOption,
+    ObserverOption,
+    PrecisionOption,
+    face_request,
+    precision_request,
+)
 
 if TYPE_CHECKING:  # torch comes with it, and a device that only runs bundles has none
     from facealign.pipeline.compile import Compiled
@@ -28,7 +39,7 @@ __all__ = ["export"]
 _ENDINGS = (".tar", ".pth", ".pt", ".safetensors", ".bin", ".ckpt")
 
 
-def export(
+def export(  # noqa: PLR0913, PLR0917  # typer makes an option of each
     checkpoint: CheckpointArgument,
     output: Annotated[
         Path | None,
@@ -43,13 +54,21 @@ def export(
     asset: AssetOption = [],  # noqa: B006  # typer reads the default, nobody writes it
     family: FamilyOption = None,
     setting: SetOption = [],  # noqa: B006  # likewise
+    precision: PrecisionOption = None,
+    calibration: CalibrationOption = None,
+    crops_from: CropsFromOption = "box",
+    faces: CalibrationFacesOption = 256,
+    budget_nme: BudgetOption = None,
+    observer: ObserverOption = "entropy",
+    int8_rest: Int8RestOption = "fp32",
     *,
     as_json: JsonOption = False,
 ) -> None:
     """Compile a checkpoint into a verified bundle.
 
     The graph is compared with the checkpoint's module on many crops, in pixels; a bundle is written
-    only if it passes, and then whole. Prints the bundle's path.
+    only if it passes, and then whole. FP16 and INT8 are judged on faces that were not calibrated
+    on; one that costs more accuracy than it may is refused. Prints the bundle's path.
     """
     from facealign.pipeline.compile import CompileRequest, compile_checkpoint
 
@@ -60,9 +79,16 @@ def export(
         assets=tuple(asset),
         family=family,
         settings=settings_from_arguments(setting),
+        precision=precision_request(
+            precision,
+            face_request(calibration, crops_from=crops_from, count=faces),
+            budget_points=budget_nme,
+            observer=observer,
+            rest=int8_rest,
+        ),
     )
     check_writable(folder)
-    compiled = compile_checkpoint(request, ConsoleProgress())
+    compiled = compile_checkpoint(request, ConsoleProgress(stages=request.stages))
     if as_json:
         print_json(_result(compiled))
         return

@@ -15,9 +15,22 @@ from facealign.export.trace import trace
 from facealign.models.checkpoint import Checkpoint, read_checkpoint
 from facealign.models.detect import detect
 from facealign.models.load import Model, assemble, load_assets
-from facealign.pipeline.contents import bundle_files, bundle_manifest, contract, graph_metadata
-from facealign.pipeline.progress import SILENT, Progress
-from facealign.pipeline.verify import verify_graph
+from facealign.pipeline.contents import (
+    bundle_files,
+    bundle_manifest,
+    contract,
+    golden_of,
+    graph_metadata,
+)
+from facealign.pipeline.graphs import FULL, Reference, full_graph, reduced_graphs_of
+from facealign.pipeline.precisions import (
+    PrecisionRequest,
+    Reductions,
+    check_precisions,
+    reduced_graphs,
+)
+from facealign.pipeline.progress import SILENT, STAGES, Progress
+from facealign.pipeline.verify import remembered_points, verify_graph
 
 __all__ = ["CompileRequest", "Compiled", "compile_checkpoint", "load_model"]
 
@@ -39,6 +52,12 @@ class CompileRequest:
     assets: tuple[str, ...] = ()
     family: str | None = None
     settings: Mapping[str, int] = field(default_factory=dict)
+    precision: PrecisionRequest = field(default_factory=PrecisionRequest)
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Names of all stages, in order."""
+        return (*STAGES[:-1], *self.precision.stages, STAGES[-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +67,16 @@ class Compiled:
     Attributes:
         folder: The bundle.
         manifest: What it says about itself, but for the hashes of its files.
-        parity: How far graph and module are apart.
-        operators: How many nodes of each operator the graph has.
+        parity: How far the FP32 graph and the module are apart.
+        operators: How many nodes of each operator the FP32 graph has.
+        reduced: What came of the reduced precisions, if any was asked for.
     """
 
     folder: Path
     manifest: Manifest
     parity: ParityReport
     operators: Mapping[str, int]
+    reduced: Reductions | None = None
 
 
 def compile_checkpoint(request: CompileRequest, progress: Progress = SILENT) -> Compiled:
@@ -65,6 +86,7 @@ def compile_checkpoint(request: CompileRequest, progress: Progress = SILENT) -> 
         FacealignError: One of its classes, see `errors`; its exit code tells what failed.
     """
     check_replaceable(request.folder)  # before a minute of work depends on it
+    check_precisions(request.precision)
     checkpoint, model = load_model(
         request.checkpoint,
         assets=request.assets,
@@ -83,14 +105,22 @@ def compile_checkpoint(request: CompileRequest, progress: Progress = SILENT) -> 
         graph = finish_graph(graph, metadata=graph_metadata(model, checkpoint))
         check_contract(graph, image, outputs)
         stage.say(f"{len(graph.graph)} nodes, standard operators only, the contract holds")
-    data = bytes_from_graph(graph)
+    points = remembered_points(model)
     with progress.stage("verify") as stage:
-        parity = verify_graph(model, data, stage)
+        parity = verify_graph(model, bytes_from_graph(graph), stage, points=points)
+    reduced = reduced_graphs(
+        graph, model, request.precision, folder=request.folder, progress=progress
+    )
     with progress.stage("write") as stage:
-        manifest = bundle_manifest(model, checkpoint, graph, parity, settings=request.settings)
-        folder = write_bundle(request.folder, manifest, bundle_files(model, data))
-        stage.say(f"{folder}, {len(data) / 1e6:.1f} MB of graph")
-    return Compiled(folder, manifest, parity, node_counts(graph))
+        reference = Reference(model, golden_of(model), points)
+        graphs = {FULL: full_graph(graph, parity)}
+        graphs |= reduced_graphs_of(graph, reduced, reference, stage)
+        manifest = bundle_manifest(model, checkpoint, graphs, settings=request.settings)
+        files = bundle_files(model, graphs, reference.golden, reduced)
+        folder = write_bundle(request.folder, manifest, files)
+        sizes = [f"{name} {len(each.data) / 1e6:.1f} MB" for name, each in graphs.items()]
+        stage.say(f"{folder}: {', '.join(sizes)}")
+    return Compiled(folder, manifest, parity, node_counts(graph), reduced)
 
 
 def load_model(

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from importlib.metadata import version
 
 import numpy as np
-import onnx_ir as ir
 
 from facealign import __version__
 from facealign.bundle import (
@@ -16,21 +15,20 @@ from facealign.bundle import (
     Fingerprint,
     Golden,
     GoldenEntry,
-    GraphEntry,
     Manifest,
-    ParityEntry,
     PlainValue,
     files_from_golden,
     npy_from_array,
 )
+from facealign.calibration import json_from_ranges, json_from_set_manifest
 from facealign.errors import ParityError
-from facealign.export.cost import macs_by_operator
 from facealign.export.crops import face_boxes, face_frame, parity_crops
-from facealign.export.graph import OPSET, parameter_count
-from facealign.export.parity import BATCH_SIZES, ParityReport
 from facealign.geometry import crops_from_frame, placement_from_boxes
 from facealign.models.checkpoint import Checkpoint
 from facealign.models.load import Model
+from facealign.pipeline.graphs import FULL, ShippedGraph
+from facealign.pipeline.precision_report import json_from_reductions
+from facealign.pipeline.precisions import Reductions
 from facealign.spec import TensorSpec, contract_input, contract_outputs
 
 __all__ = [
@@ -38,11 +36,10 @@ __all__ = [
     "bundle_manifest",
     "check_same_network",
     "contract",
+    "golden_of",
     "graph_metadata",
 ]
 
-_PRECISION = "fp32"
-_GRAPH_FILE = f"model.{_PRECISION}.onnx"
 _MAX_BATCH = 8  # crops of one run; more are split
 _SELF_TEST_EXTRA = ("waves 0", "white noise 0")
 _GOLDEN = GoldenEntry(
@@ -71,14 +68,16 @@ def contract(model: Model) -> tuple[TensorSpec, tuple[TensorSpec, ...]]:
     return contract_input(model.crop.size_px), outputs
 
 
-def graph_metadata(model: Model, checkpoint: Checkpoint) -> dict[str, str]:
-    """Return what the graph says about itself, for a graph that was parted from its bundle."""
+def graph_metadata(
+    model: Model, checkpoint: Checkpoint, *, precision: str = FULL
+) -> dict[str, str]:
+    """Return what a graph says about itself, for a graph that was parted from its bundle."""
     return {
         "facealign_version": __version__,
         "family": model.family.name,
         "title": model.family.describe(model.hyperparameters),
         "scheme": model.scheme.name,
-        "precision": _PRECISION,
+        "precision": precision,
         "checkpoint_sha256": checkpoint.sha256,
         "probes": " ".join(_probes(model)),
     }
@@ -101,19 +100,30 @@ def check_same_network(model: Model, manifest: Manifest) -> None:
             )
 
 
-def bundle_files(model: Model, graph: bytes) -> dict[str, bytes]:
+def bundle_files(
+    model: Model, graphs: Mapping[str, ShippedGraph], golden: Golden, reduced: Reductions | None
+) -> dict[str, bytes]:
     """Return every file of the bundle but its manifest, by name."""
-    assets = {
-        f"assets/{name}.npy": npy_from_array(asset.array) for name, asset in model.assets.items()
-    }
-    return {_GRAPH_FILE: graph, **files_from_golden(_golden(model), _GOLDEN), **assets}
+    files = {graph.entry.file: graph.data for graph in graphs.values()}
+    files |= files_from_golden(golden, _GOLDEN)
+    for name, asset in model.assets.items():
+        files[f"assets/{name}.npy"] = npy_from_array(asset.array)
+    if reduced is None:
+        return files
+    files["reports/precision.json"] = json_from_reductions(
+        reduced.judge, reduced.reductions, cpu_speed=reduced.cpu_speed
+    )
+    if reduced.faces is not None:
+        files["calibration/faces.json"] = json_from_set_manifest(reduced.faces.calibration)
+    if reduced.ranges is not None:
+        files["calibration/ranges.json"] = json_from_ranges(reduced.ranges)
+    return files
 
 
 def bundle_manifest(
     model: Model,
     checkpoint: Checkpoint,
-    graph: ir.Model,
-    parity: ParityReport,
+    graphs: Mapping[str, ShippedGraph],
     *,
     settings: Mapping[str, int],
 ) -> Manifest:
@@ -131,7 +141,7 @@ def bundle_manifest(
         outputs=outputs,
         crop=model.crop,
         max_batch=_MAX_BATCH,
-        graphs={_PRECISION: _graph_entry(graph, parity)},
+        graphs={precision: graph.entry for precision, graph in graphs.items()},
         probes=_probes(model),
         checkpoint=Fingerprint(checkpoint.path.name, checkpoint.sha256),
         assets={name: Fingerprint(a.file_name, a.sha256) for name, a in model.assets.items()},
@@ -143,26 +153,7 @@ def bundle_manifest(
     )
 
 
-def _graph_entry(graph: ir.Model, parity: ParityReport) -> GraphEntry:
-    return GraphEntry(
-        file=_GRAPH_FILE,
-        opset=OPSET,
-        node_count=len(graph.graph),
-        parameter_count=parameter_count(graph),
-        mac_count=sum(macs_by_operator(graph).values()),
-        parity=ParityEntry(
-            max_px=parity.max_px,
-            p99_px=parity.p99_px,
-            crop_count=parity.crop_count,
-            batch_sizes=BATCH_SIZES,
-            bar_px=parity.bar_px,
-            undecided_count=parity.undecided_count,
-            noise_px=parity.noise_px,
-        ),
-    )
-
-
-def _golden(model: Model) -> Golden:
+def golden_of(model: Model) -> Golden:
     """Return the self-test: a frame with boxes, and crops, with what the module makes of them."""
     frame, boxes = face_frame(), face_boxes()
     placement = placement_from_boxes(boxes, model.crop.from_box)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from contextlib import closing
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facealign.errors import ParityError
 from facealign.export.crops import parity_crops
@@ -16,18 +20,56 @@ from facealign.models.rounding import rounding_noise_px
 from facealign.pipeline.progress import Stage
 from facealign.runtime.ort_engine import OrtEngine, run_graph
 
-__all__ = ["verify_graph"]
+__all__ = ["measure_reduced", "remembered_points", "verify_graph"]
+
+Points = Callable[[NDArray[np.uint8]], dict[str, NDArray[Any]]]
 
 _LARGEST_BATCH = max(BATCH_SIZES)
 
 
-def verify_graph(model: Model, graph: bytes, stage: Stage) -> ParityReport:
+def remembered_points(model: Model) -> Points:
+    """Return `Model.points` that computes each batch once; parity asks for the same ones again."""
+    known: dict[bytes, dict[str, NDArray[Any]]] = {}
+
+    def points(crops: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        key = hashlib.sha256(crops.tobytes()).digest()
+        if key not in known:
+            names = ("landmarks", "undecided", *model.family.extra_outputs)
+            known[key] = {k: v for k, v in model.points(crops).items() if k in names}
+        return known[key]
+
+    return points
+
+
+def measure_reduced(model: Model, graph: bytes, points: Points, stage: Stage) -> ParityReport:
+    """Return how far a graph of reduced precision is from the module; there is no bar to keep.
+
+    Args:
+        model: The network, on torch.
+        graph: ONNX file.
+        points: Of `remembered_points`.
+        stage: Told about every batch.
+    """
+    crops = parity_crops(model.crop.size_px)
+    names = ["landmarks", *model.family.extra_outputs]
+    total = 3 * len(crops)
+    engine = OrtEngine(graph, input_name="image", output_names=names, max_batch=_LARGEST_BATCH)
+    with closing(engine):
+        return measure_parity(
+            points, engine.run, crops, progress=lambda done: stage.advance(done, total=total)
+        )
+
+
+def verify_graph(
+    model: Model, graph: bytes, stage: Stage, *, points: Points | None = None
+) -> ParityReport:
     """Return the parity of a graph with its module.
 
     Args:
         model: The network, on torch.
         graph: ONNX file.
         stage: Told about every batch.
+        points: Of `remembered_points`, if other graphs follow.
 
     Raises:
         ParityError: If it fails, with the first point at which the two differ.
@@ -38,7 +80,7 @@ def verify_graph(model: Model, graph: bytes, stage: Stage) -> ParityReport:
     engine = OrtEngine(graph, input_name="image", output_names=names, max_batch=_LARGEST_BATCH)
     with closing(engine):
         report = measure_parity(
-            model.points,
+            points or model.points,
             engine.run,
             crops,
             exact=model.exact_points if model.family.build_exact else None,

@@ -62,6 +62,9 @@ def run_graph(
 class OrtEngine:
     """An `Engine`; ONNX Runtime sessions may be run from several threads at once.
 
+    Without `integer_kernels` every Q/DQ pair rounds as it is written and products run in FP32: what
+    the graph means, whatever kernels this CPU has.
+
     Raises:
         BackendError: If ONNX Runtime cannot open the graph, or not on the CPU.
         GraphContractError: If the graph does not have the input and the outputs it should.
@@ -77,8 +80,9 @@ class OrtEngine:
         output_names: Sequence[str],
         max_batch: int,
         threads: int | None = None,
+        integer_kernels: bool = True,
     ) -> None:
-        session = _open_session(graph, threads=threads)
+        session = _open_session(graph, threads=threads, integer_kernels=integer_kernels)
         _check_names("input", [input_name], [value.name for value in session.get_inputs()])
         _check_names("output", output_names, [value.name for value in session.get_outputs()])
         self.max_batch = max_batch
@@ -86,8 +90,10 @@ class OrtEngine:
         self._input_name = input_name
         self._output_names = list(output_names)
 
-    def run(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-        """Return the outputs by name.
+    def run(
+        self, crops: NDArray[np.uint8], output_names: Sequence[str] | None = None
+    ) -> dict[str, NDArray[np.float32]]:
+        """Return the outputs by name, or those of them that are asked for.
 
         Raises:
             UsageError: If the engine is closed.
@@ -95,23 +101,27 @@ class OrtEngine:
         session = self._session  # a local name: close() in another thread must not free it midway
         if session is None:
             raise UsageError("the engine is closed; open a new one")
-        return _run_session(session, self._output_names, {self._input_name: crops})
+        names = self._output_names if output_names is None else list(output_names)
+        return _run_session(session, names, {self._input_name: crops})
 
     def close(self) -> None:
         """Free the session; runs under way in other threads finish."""
         self._session = None
 
 
-def _open_session(graph: bytes, *, threads: int | None) -> ort.InferenceSession:
+def _open_session(
+    graph: bytes, *, threads: int | None, integer_kernels: bool = True
+) -> ort.InferenceSession:
     """Return a session on exactly the providers asked for.
 
     Raises:
         BackendError: If the graph is refused, or ORT fell back to other providers.
     """
+    options = _session_options(threads=threads)
+    if not integer_kernels:
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
     try:
-        session = ort.InferenceSession(
-            graph, _session_options(threads=threads), providers=_PROVIDERS
-        )
+        session = ort.InferenceSession(graph, options, providers=_PROVIDERS)
     except _ORT_ERRORS as error:
         raise BackendError(
             f"onnxruntime {ort.__version__} cannot open the graph: {_one_line(error)}"

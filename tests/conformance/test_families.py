@@ -26,7 +26,8 @@ from facealign.models.checkpoint import Checkpoint
 from facealign.models.detect import detect
 from facealign.models.family import Exportable, Family
 from facealign.models.load import Model
-from facealign.pipeline.contents import bundle_files, bundle_manifest, contract
+from facealign.pipeline.contents import bundle_files, bundle_manifest, contract, golden_of
+from facealign.pipeline.graphs import FULL, full_graph
 from facealign.runtime.ort_engine import OrtEngine, run_graph
 from facealign.runtime.session import open_session
 from tests.conformance.general_faults import GENERAL_FAULTS, Plant
@@ -176,8 +177,10 @@ def test_bundle_gives_landmarks_of_module(
     graph: bytes,
     parity: ParityReport,
 ) -> None:
-    manifest = bundle_manifest(model, checkpoint, graph_from_bytes(graph), parity, settings={})
-    folder = write_bundle(tmp_path / "tiny.facealign", manifest, bundle_files(model, graph))
+    graphs = {FULL: full_graph(graph_from_bytes(graph), parity)}
+    manifest = bundle_manifest(model, checkpoint, graphs, settings={})
+    files = bundle_files(model, graphs, golden_of(model), None)
+    folder = write_bundle(tmp_path / "tiny.facealign", manifest, files)
     crops = np.stack([crop.pixels for crop in crops_of(model.crop.size_px)[8:19]])
 
     with open_session(folder) as session:

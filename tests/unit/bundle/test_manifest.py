@@ -72,9 +72,9 @@ def test_json_from_manifest_sorts_its_keys(complete: Manifest) -> None:
 def test_manifest_from_json_asks_to_upgrade_when_the_schema_is_newer(
     plain_json: dict[str, Any],
 ) -> None:
-    newer = {"schema_version": 2, "something": plain_json["golden"]}
+    newer = {"schema_version": 3, "something": plain_json["golden"]}
 
-    with pytest.raises(IntegrityError, match=r"schema version 2 and .* reads 1; upgrade facealign"):
+    with pytest.raises(IntegrityError, match=r"schema version 3 and .* reads 2; upgrade facealign"):
         manifest_from_json(json.dumps(newer).encode())
 
 
@@ -123,7 +123,7 @@ def test_manifest_from_json_rejects_an_unknown_field_inside_the_crop_rule(
 ) -> None:
     plain_json["crop"]["rotation"] = 90
 
-    with pytest.raises(IntegrityError, match="it is not exactly what schema 1 asks"):
+    with pytest.raises(IntegrityError, match="it is not exactly what schema 2 asks"):
         manifest_from_json(json.dumps(plain_json).encode())
 
 

@@ -142,9 +142,9 @@ def test_read_bundle_refuses_a_forged_name_that_leaves_the_folder(
 
 
 def test_read_bundle_asks_to_upgrade_for_a_newer_schema(tiny_bundle: Path) -> None:
-    forge(tiny_bundle, lambda manifest: manifest.update(schema_version=2, novelty=True))
+    forge(tiny_bundle, lambda manifest: manifest.update(schema_version=3, novelty=True))
 
-    with pytest.raises(IntegrityError, match=r"schema version 2 .* upgrade facealign"):
+    with pytest.raises(IntegrityError, match=r"schema version 3 .* upgrade facealign"):
         read_bundle(tiny_bundle)
 
 

@@ -10,11 +10,12 @@ import pytest
 from numpy.typing import NDArray
 
 from facealign.bundle import Golden, Manifest, files_from_golden, write_bundle
-from facealign.errors import SelfTestError
+from facealign.errors import IntegrityError, SelfTestError
 from facealign.runtime import open_session
 from facealign.runtime.fake_engine import FakeEngine
 
 WriteGolden = Callable[[Golden], Path]
+WriteInt8 = Callable[[tuple[float, ...]], Path]
 
 
 @pytest.fixture
@@ -96,23 +97,47 @@ def test_open_session_skips_the_self_test_when_told(
     open_session(bundle, self_test=False).close()
 
 
-def test_self_test_allows_a_reduced_precision_what_was_measured_on_it(
+@pytest.fixture
+def write_int8(
     tmp_path: Path, tiny_manifest: Manifest, tiny_files: dict[str, bytes], tiny_golden: Golden
+) -> WriteInt8:
+    """Return a function from ``golden_px`` to a bundle with INT8, off by 0.5 px on crop 0."""
+
+    def write(golden_px: tuple[float, ...]) -> Path:
+        fp32 = tiny_manifest.graphs["fp32"]
+        graphs = {"fp32": fp32, "int8": msgspec.structs.replace(fp32, golden_px=golden_px)}
+        files = tiny_files | files_from_golden(
+            moved(tiny_golden, crop=0, landmark=0, by_px=0.5), tiny_manifest.golden
+        )
+        manifest = msgspec.structs.replace(tiny_manifest, graphs=graphs)
+        return write_bundle(tmp_path / "two", manifest, files)
+
+    return write
+
+
+def test_self_test_allows_a_reduced_precision_what_was_measured_on_it(
+    write_int8: WriteInt8,
 ) -> None:
-    fp32 = tiny_manifest.graphs["fp32"]
-    measured = msgspec.structs.replace(fp32.parity, max_px=0.6)
-    graphs = {"fp32": fp32, "int8": msgspec.structs.replace(fp32, parity=measured)}
-    files = tiny_files | files_from_golden(
-        moved(tiny_golden, crop=0, landmark=0, by_px=0.5), tiny_manifest.golden
-    )
-    bundle = write_bundle(
-        tmp_path / "two", msgspec.structs.replace(tiny_manifest, graphs=graphs), files
-    )
+    bundle = write_int8((0.4, 0.0, 0.0))
 
     open_session(bundle, precision="int8").close()
 
     with pytest.raises(SelfTestError, match=r"landmark 0 of golden crop 0 is 0.5000 px off"):
         open_session(bundle, precision="fp32")
+
+
+def test_self_test_allows_each_crop_no_more_than_was_measured_on_it(write_int8: WriteInt8) -> None:
+    bundle = write_int8((0.3, 9.0, 9.0))
+
+    with pytest.raises(SelfTestError, match=r"golden crop 0 is 0.5000 px off, at most 0.45 px"):
+        open_session(bundle, precision="int8")
+
+
+def test_open_session_refuses_tolerances_of_other_crops(write_int8: WriteInt8) -> None:
+    bundle = write_int8((0.4,))
+
+    with pytest.raises(IntegrityError, match="1 tolerances for 3 golden crops of int8"):
+        open_session(bundle, precision="int8")
 
 
 def undecided(golden: Golden, *, landmark: int) -> Golden:

@@ -1,0 +1,166 @@
+"""The graphs that go into a bundle, each with what the manifest says of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+
+from facealign.bundle import Golden, GraphEntry, ParityEntry, VerdictEntry
+from facealign.errors import GraphContractError
+from facealign.export.cost import macs_by_operator
+from facealign.export.graph import OPSET, bytes_from_graph, parameter_count
+from facealign.export.parity import BATCH_SIZES, ParityReport
+from facealign.export.tensorrt.rules import check_tensorrt_rules
+from facealign.models.load import Model
+from facealign.pipeline.judge import Judge
+from facealign.pipeline.precisions import Reductions
+from facealign.pipeline.progress import Stage
+from facealign.pipeline.reduce import Reduction
+from facealign.pipeline.run_crops import graph_runner
+from facealign.pipeline.verify import Points, measure_reduced
+
+__all__ = ["FULL", "Reference", "ShippedGraph", "full_graph", "reduced_graphs_of"]
+
+FULL = "fp32"
+_PURPOSES = {
+    FULL: "any engine",
+    "fp16": "TensorRT, and any engine with FP16 kernels",
+    "int8": "TensorRT 10.3 and later",
+    "int8-cpu": "ONNX Runtime on x86",
+}
+_FOR_TENSORRT = ("fp16", "int8")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What every graph is measured against.
+
+    Attributes:
+        model: The network, on torch.
+        golden: The self-test, with what the network gives.
+        points: Of `remembered_points`.
+    """
+
+    model: Model
+    golden: Golden
+    points: Points
+
+
+@dataclass(frozen=True, slots=True)
+class ShippedGraph:
+    """An ONNX file, and what the manifest says of it."""
+
+    data: bytes
+    entry: GraphEntry
+
+
+def full_graph(graph: ir.Model, parity: ParityReport) -> ShippedGraph:
+    """Return the FP32 graph as it ships."""
+    return ShippedGraph(bytes_from_graph(graph), _entry(FULL, graph, graph, parity))
+
+
+def reduced_graphs_of(
+    full: ir.Model, reductions: Reductions | None, reference: Reference, stage: Stage
+) -> dict[str, ShippedGraph]:
+    """Return the graphs of reduced precision as they ship, checked once more and measured.
+
+    Raises:
+        GraphContractError: If ONNX or TensorRT would refuse one; a defect of the pass.
+    """
+    if reductions is None:
+        return {}
+    judge = reductions.judge
+    return {
+        each.precision: _reduced_graph(full, each, judge, reference, stage)
+        for each in reductions.kept
+    }
+
+
+def _reduced_graph(
+    full: ir.Model, reduction: Reduction, judge: Judge, reference: Reference, stage: Stage
+) -> ShippedGraph:
+    graph, golden = reduction.shipped, reference.golden
+    graph.metadata_props.update({**full.metadata_props, "precision": reduction.precision})
+    data = bytes_from_graph(graph)
+    _check(graph, data, reduction.precision)
+    parity = measure_reduced(reference.model, data, reference.points, stage)
+    found = graph_runner(data)(golden.crops)
+    off_px = np.linalg.norm(found - golden.landmarks, axis=2) * golden.crops.shape[1]  # (K, N)
+    entry = _entry(
+        reduction.precision,
+        graph,
+        full,
+        parity,
+        verdict=_verdict(reduction, judge),
+        golden_px=tuple(np.nan_to_num(off_px).max(axis=1).astype(float).tolist()),
+    )
+    return ShippedGraph(data, entry)
+
+
+def _check(graph: ir.Model, data: bytes, precision: str) -> None:
+    try:
+        onnx.checker.check_model(onnx.load_from_string(data), full_check=True)
+    except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError) as error:
+        raise GraphContractError(
+            f"the ONNX checker refuses the {precision} graph: {error}"
+        ) from error
+    if precision in _FOR_TENSORRT:
+        check_tensorrt_rules(graph)
+
+
+def _entry(
+    precision: str,
+    graph: ir.Model,
+    full: ir.Model,
+    parity: ParityReport,
+    *,
+    verdict: VerdictEntry | None = None,
+    golden_px: tuple[float, ...] = (),
+) -> GraphEntry:
+    """Return what the manifest says; parameters and work are those of the FP32 graph."""
+    return GraphEntry(
+        file=f"model.{precision}.onnx",
+        opset=OPSET,
+        node_count=len(graph.graph),
+        parameter_count=parameter_count(full),
+        mac_count=sum(macs_by_operator(full).values()),
+        parity=ParityEntry(
+            max_px=parity.max_px,
+            p99_px=parity.p99_px,
+            crop_count=parity.crop_count,
+            batch_sizes=BATCH_SIZES,
+            bar_px=parity.bar_px if verdict is None else None,
+            undecided_count=parity.undecided_count,
+            noise_px=parity.noise_px,
+        ),
+        golden_px=golden_px,
+        purpose=_PURPOSES[precision],
+        verdict=verdict,
+    )
+
+
+def _verdict(reduction: Reduction, judge: Judge) -> VerdictEntry:
+    """Return why a graph of reduced precision may ship."""
+    chosen, held_out = reduction.chosen, judge.held_out
+    found = reduction.judgements[chosen.left]
+    low, high = found.change_interval
+    return VerdictEntry(
+        faces=held_out.faces,
+        crops_from=held_out.crops_from,
+        face_count=len(held_out.crops),
+        p99_px=found.p99_px,
+        max_px=found.max_px,
+        bar_px=reduction.limits.p99_px,
+        drift_percent=found.drift_percent,
+        nme_fp32_percent=judge.nme_fp32_percent,
+        nme_percent=found.nme_percent,
+        change_points=found.change_points,
+        change_low_points=low,
+        change_high_points=high,
+        budget_points=reduction.limits.change_points,
+        share=chosen.share,
+        left_float=chosen.left,
+    )

@@ -1,0 +1,243 @@
+"""Every reduced precision that was asked for: judged, and either in the bundle or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import onnx_ir as ir
+
+from facealign.calibration import Ranges
+from facealign.errors import BudgetError, UsageError
+from facealign.export.crops import parity_crops
+from facealign.export.graph import bytes_from_graph
+from facealign.models.load import Model
+from facealign.pipeline.calibrate import calibrate, state_path
+from facealign.pipeline.faces import FaceRequest, FaceSets, read_face_sets
+from facealign.pipeline.judge import HeldOut, Judge, open_judge
+from facealign.pipeline.precision_report import refusal, trial_lines
+from facealign.pipeline.progress import Progress, Stage
+from facealign.pipeline.reduce import Reduction, int8_for_cpu, reduce_to_half, reduce_to_int8
+from facealign.pipeline.run_crops import graph_runner, speed_ratio
+
+__all__ = [
+    "PRECISIONS",
+    "PrecisionRequest",
+    "Reductions",
+    "check_precisions",
+    "reduced_graphs",
+]
+
+PRECISIONS = ("fp32", "fp16", "int8")
+_BUDGET_POINTS = 0.10  # of DESIGN.md, "Verification"
+# Without annotations the distance to FP32 stands for the change of NME, which is several times
+# smaller: landmarks that move at random get better as often as worse.
+_DRIFT_BUDGET_PERCENT = 0.50
+_HARD_CROPS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class PrecisionRequest:
+    """What beside FP32 to make.
+
+    Attributes:
+        precisions: Of `PRECISIONS`.
+        is_required: Whether a precision that costs too much is an error, or only left out.
+        faces: To calibrate and judge by; INT8 needs them.
+        budget_points: Largest change of NME by INT8, in points of percent; None for the default.
+        observer: How ranges are chosen.
+        rest: Precision of what is not INT8 in an INT8 graph.
+    """
+
+    precisions: tuple[str, ...] = ("fp32",)
+    is_required: bool = True
+    faces: FaceRequest | None = None
+    budget_points: float | None = None
+    observer: str = "entropy"
+    rest: Literal["fp32", "fp16"] = "fp32"
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Names of the stages that this takes."""
+        return tuple(self._stages())
+
+    def _stages(self) -> Iterator[str]:
+        if self.faces and set(self.precisions) > {"fp32"}:
+            yield "faces"
+        if "fp16" in self.precisions:
+            yield "fp16"
+        if "int8" in self.precisions:
+            yield from ("calibrate", "int8")
+
+
+@dataclass(frozen=True, slots=True)
+class Reductions:
+    """Everything that the stages gave.
+
+    Attributes:
+        judge: What the graphs were judged by.
+        reductions: Every attempt, in order; without a graph where it was refused.
+        faces: Calibration and held-out crops, if there were faces.
+        ranges: If there was an attempt at INT8.
+        cpu_speed: How many times as fast as FP32 `int8-cpu` was here; None if it was not made.
+    """
+
+    judge: Judge
+    reductions: tuple[Reduction, ...]
+    faces: FaceSets | None = None
+    ranges: Ranges | None = None
+    cpu_speed: float | None = None
+
+    @property
+    def kept(self) -> tuple[Reduction, ...]:
+        """Those that may ship."""
+        return tuple(each for each in self.reductions if each.graph is not None)
+
+
+def check_precisions(request: PrecisionRequest) -> None:
+    """Check what can be checked before a minute of work depends on it.
+
+    Raises:
+        UsageError: If a precision is unknown, FP32 is missing, or INT8 has nothing to calibrate on.
+    """
+    unknown = [name for name in request.precisions if name not in PRECISIONS]
+    if unknown:
+        known = ", ".join(PRECISIONS)
+        raise UsageError(f"there is no precision {unknown[0]!r}; choose from {known}")
+    if "fp32" not in request.precisions:
+        raise UsageError("FP32 is what the others are judged by; pass `--precision fp32,...`")
+    if "int8" in request.precisions and request.faces is None:
+        raise UsageError(
+            "INT8 needs faces to calibrate on; pass `--calibration DIR`, a folder in the format of "
+            "WFLW, 300W or COFW, or of images with boxes.csv"
+        )
+    if request.budget_points is not None and not 0 <= request.budget_points < float("inf"):
+        raise UsageError(f"the budget must be 0 or more, got {request.budget_points}")
+
+
+def reduced_graphs(
+    graph: ir.Model, model: Model, request: PrecisionRequest, *, folder: Path, progress: Progress
+) -> Reductions | None:
+    """Return the graphs of reduced precision of a verified FP32 graph; None if none is asked for.
+
+    Args:
+        graph: FP32.
+        model: Whose graph it is.
+        request: What to make.
+        folder: Of the bundle; the state of an unfinished calibration is kept beside it.
+        progress: Shown the stages of `request`.
+
+    Raises:
+        BudgetError: If a precision costs too much and was required.
+        DatasetError: If the folder of faces cannot be used.
+        CalibrationError: If it gives no ranges.
+    """
+    if not request.stages:
+        return None
+    faces = _faces(model, request, progress)
+    held_out = _parity_crops(model) if faces is None else faces.held_out
+    judge = open_judge(held_out, graph_runner(bytes_from_graph(graph)), scheme=model.scheme)
+    half = _half(graph, model, judge, request, progress)
+    if faces is None or "int8" not in request.precisions:
+        return Reductions(judge, half, faces)
+    with progress.stage("calibrate") as stage:
+        ranges = calibrate(
+            graph,
+            faces.calibration_crops,
+            observer=request.observer,
+            state=state_path(folder),
+            stage=stage,
+        )
+    with progress.stage("int8") as stage:
+        int8 = reduce_to_int8(
+            _rest(graph, half, request),
+            ranges.amax,
+            judge,
+            budget_points=_budget_points(request, judge),
+            stage=stage,
+        )
+        _accept(int8, request, stage)
+        if int8.graph is None:
+            return Reductions(judge, (*half, int8), faces, ranges)
+        flavour = int8_for_cpu(graph, ranges.amax, int8, judge)
+        flavour, speed = _if_faster(graph, flavour, judge)
+        stage.say(f"{trial_lines(int8)[-1]}; {_cpu_text(flavour, speed)}")
+    return Reductions(judge, (*half, int8, flavour), faces, ranges, speed)
+
+
+def _faces(model: Model, request: PrecisionRequest, progress: Progress) -> FaceSets | None:
+    if request.faces is None:
+        return None
+    with progress.stage("faces") as stage:
+        return read_face_sets(request.faces, model.crop, model.scheme, stage=stage)
+
+
+def _parity_crops(model: Model) -> HeldOut:
+    crops = np.stack([each.pixels for each in parity_crops(model.crop.size_px)])
+    return HeldOut("parity crops", "none", crops)
+
+
+def _half(
+    graph: ir.Model, model: Model, judge: Judge, request: PrecisionRequest, progress: Progress
+) -> tuple[Reduction, ...]:
+    if "fp16" not in request.precisions:
+        return ()
+    hard = _parity_crops(model).crops[:_HARD_CROPS]
+    with progress.stage("fp16") as stage:
+        half = reduce_to_half(graph, judge, hard_crops=hard, stage=stage)
+        _accept(half, request, stage)
+    return (half,)
+
+
+def _rest(graph: ir.Model, half: tuple[Reduction, ...], request: PrecisionRequest) -> ir.Model:
+    """Return the graph that INT8 is put into."""
+    if request.rest == "fp32":
+        return graph
+    for reduction in half:
+        if reduction.graph is not None:
+            return reduction.graph
+    raise UsageError(
+        "what is not INT8 can only be FP16 if FP16 itself keeps its bar; pass "
+        "`--precision fp32,fp16,int8`, or leave out `--int8-rest fp16`"
+    )
+
+
+def _budget_points(request: PrecisionRequest, judge: Judge) -> float:
+    if request.budget_points is not None:
+        return request.budget_points
+    return _DRIFT_BUDGET_PERCENT if judge.errors_percent is None else _BUDGET_POINTS
+
+
+def _accept(reduction: Reduction, request: PrecisionRequest, stage: Stage) -> None:
+    """Say what came of an attempt.
+
+    Raises:
+        BudgetError: If nothing came of it, and it was required.
+    """
+    if reduction.graph is not None:
+        stage.say(trial_lines(reduction)[-1])
+    elif request.is_required:
+        raise BudgetError(refusal(reduction), items=trial_lines(reduction))
+    else:
+        stage.say(f"left out: {refusal(reduction)}")
+
+
+def _if_faster(graph: ir.Model, flavour: Reduction, judge: Judge) -> tuple[Reduction, float | None]:
+    """Return the flavour, without its graph where FP32 is as fast, and its speed beside FP32."""
+    if flavour.graph is None:
+        return flavour, None
+    crop = judge.held_out.crops[:1]
+    speed = speed_ratio(bytes_from_graph(graph), bytes_from_graph(flavour.graph), crop)
+    return (flavour if speed > 1 else replace(flavour, graph=None)), speed
+
+
+def _cpu_text(flavour: Reduction, speed: float | None) -> str:
+    cost = next(iter(flavour.judgements.values())).change_points
+    if speed is None:
+        return f"no file for ONNX Runtime, whose kernels on this CPU cost {cost:+.3f} points"
+    if flavour.graph is None:
+        return f"no file for ONNX Runtime, where it is {speed:.2f} times as fast as FP32"
+    return f"for ONNX Runtime {cost:+.3f} points, {speed:.2f} times as fast as FP32"

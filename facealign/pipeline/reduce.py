@@ -1,0 +1,225 @@
+"""From the verified FP32 graph to FP16 and INT8 that an accuracy budget has signed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from facealign.calibration import Loss, Search, Trial, largest_share
+from facealign.export.graph import bytes_from_graph
+from facealign.export.passes.precision import half_precision
+from facealign.export.passes.precision.every_rounding import with_every_rounding
+from facealign.export.passes.precision.ranges import audit_ranges
+from facealign.export.passes.quantize import Block, blocks_of, for_cpu, quantize
+from facealign.export.passes.quantize.products import node_name
+from facealign.pipeline.judge import Judge, Judgement, RunCrops
+from facealign.pipeline.progress import Stage
+from facealign.pipeline.run_crops import graph_runner
+from facealign.runtime.ort_engine import run_graph
+
+__all__ = [
+    "HALF_BAR_PX",
+    "HALF_BUDGET_POINTS",
+    "LEAST_INT8_SHARE",
+    "Limits",
+    "Reduction",
+    "int8_for_cpu",
+    "reduce_to_half",
+    "reduce_to_int8",
+]
+
+HALF_BAR_PX = 0.1  # p99; of the table in DESIGN.md, "Verification"
+HALF_BUDGET_POINTS = 0.01  # likewise
+# Below half of the work in INT8 there is nothing left that FP16 alone would not give.
+LEAST_INT8_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a reduced graph may cost; None where there is no limit.
+
+    Attributes:
+        p99_px: 99th percentile of the distance to FP32, crop pixels.
+        change_points: Change of NME, points of percent; see `Judgement`.
+    """
+
+    p99_px: float | None = None
+    change_points: float | None = None
+
+    def share_used(self, found: Judgement) -> float:
+        """Return the largest cost as a fraction of its limit; what fits is at most 1."""
+        pairs = ((found.p99_px, self.p99_px), (found.change_points, self.change_points))
+        return max(_fraction(cost, limit) for cost, limit in pairs if limit is not None)
+
+
+def _fraction(cost: float, limit: float) -> float:
+    if limit > 0:
+        return cost / limit
+    return 0.0 if cost <= 0 else np.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """What came of an attempt at a reduced precision.
+
+    Attributes:
+        precision: ``fp16``, ``int8`` or ``int8-cpu``.
+        limits: What it might cost.
+        blocks: All that could be reduced.
+        search: What was tried, and what of it was chosen.
+        judgements: Of each trial, by the blocks that it left as they were.
+        graph: The graph that may ship; None if every share costs too much.
+        kept: Names of values that are FP32 because FP16 cannot hold them.
+    """
+
+    precision: str
+    limits: Limits
+    blocks: tuple[Block, ...]
+    search: Search
+    judgements: Mapping[tuple[str, ...], Judgement]
+    graph: ir.Model | None
+    kept: tuple[str, ...] = ()
+
+    @property
+    def chosen(self) -> Trial:
+        """What was chosen.
+
+        Raises:
+            ValueError: If the precision was refused.
+        """
+        if self.search.chosen is None:
+            raise ValueError(f"{self.precision} was refused")
+        return self.search.chosen
+
+    @property
+    def shipped(self) -> ir.Model:
+        """`graph` of what may ship.
+
+        Raises:
+            ValueError: If the precision was refused.
+        """
+        if self.graph is None:
+            raise ValueError(f"{self.precision} was refused")
+        return self.graph
+
+    def nodes_of(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the names of the products in blocks."""
+        return tuple(node for each in self.blocks if each.name in names for node in each.nodes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Trials:
+    """Builds graphs with some blocks left as they are, and judges them."""
+
+    build: Callable[[tuple[str, ...]], ir.Model]
+    run: Callable[[ir.Model], RunCrops]
+    limits: Limits
+    judge: Judge
+
+    def search(
+        self, precision: str, blocks: tuple[Block, ...], *, least_share: float, stage: Stage
+    ) -> Reduction:
+        """Return what came of the search for the largest share within the limits."""
+        judgements: dict[tuple[str, ...], Judgement] = {}
+
+        def measure(left: tuple[str, ...]) -> Loss:
+            judgement = self.judge.judge(self.run(self.build(left)))
+            judgements[left] = judgement
+            stage.advance(1, total=2 * len(blocks))
+            return Loss(self.limits.share_used(judgement), judgement.drift_percent)
+
+        search = largest_share(blocks, measure, budget=1.0, least_share=least_share)
+        built = None if search.chosen is None else self.build(search.chosen.left)
+        return Reduction(precision, self.limits, blocks, search, judgements, built)
+
+
+def reduce_to_half(
+    graph: ir.Model, judge: Judge, *, hard_crops: NDArray[np.uint8], stage: Stage
+) -> Reduction:
+    """Return the FP16 graph with as few blocks in FP32 as the bar of FP16 asks for.
+
+    Args:
+        graph: FP32, verified.
+        judge: Of held-out crops.
+        hard_crops: ``(K, S, S, 3)`` uint8 BGR; values too large for FP16 on any of them stay FP32.
+        stage: Told what is measured.
+    """
+    kept = tuple(finding.value for finding in audit_ranges(graph, hard_crops, run=run_graph))
+    blocks = blocks_of(graph)
+    given = _values_of_blocks(graph, blocks)
+    is_labelled = judge.errors_percent is not None
+    trials = _Trials(
+        build=lambda left: half_precision(
+            graph, keep=[*kept, *(value for name in left for value in given[name])]
+        ),
+        run=lambda typed: graph_runner(bytes_from_graph(with_every_rounding(typed))),
+        limits=Limits(HALF_BAR_PX, HALF_BUDGET_POINTS if is_labelled else None),
+        judge=judge,
+    )
+    return replace(trials.search("fp16", blocks, least_share=0, stage=stage), kept=kept)
+
+
+def reduce_to_int8(
+    graph: ir.Model,
+    ranges: Mapping[str, float],
+    judge: Judge,
+    *,
+    budget_points: float,
+    stage: Stage,
+) -> Reduction:
+    """Return the graph with the largest share of INT8 that the budget allows, for TensorRT.
+
+    It is judged by what its Q/DQ pairs say, not by the integer kernels of this CPU.
+
+    Args:
+        graph: FP32, or FP16 where that is what is not quantised.
+        ranges: By tensor.
+        judge: Of held-out crops.
+        budget_points: Largest change of NME.
+        stage: Told what is measured.
+    """
+    trials = _Trials(
+        build=lambda left: quantize(graph, ranges, leave_float=left),
+        run=lambda quantized: graph_runner(
+            bytes_from_graph(with_every_rounding(quantized)), integer_kernels=False
+        ),
+        limits=Limits(change_points=budget_points),
+        judge=judge,
+    )
+    return trials.search("int8", blocks_of(graph), least_share=LEAST_INT8_SHARE, stage=stage)
+
+
+def int8_for_cpu(
+    graph: ir.Model, ranges: Mapping[str, float], int8: Reduction, judge: Judge
+) -> Reduction:
+    """Return the flavour of an INT8 graph for ONNX Runtime on x86, judged with its own kernels.
+
+    Args:
+        graph: FP32.
+        ranges: By tensor.
+        int8: What was chosen for TensorRT; the same products are INT8.
+        judge: Of held-out crops.
+    """
+    left = int8.chosen.left
+    flavour = for_cpu(graph, ranges, leave_float=int8.nodes_of(left))
+    judgement = judge.judge(graph_runner(bytes_from_graph(flavour)))
+    loss = Loss(int8.limits.share_used(judgement), judgement.drift_percent)
+    trial = Trial(left, int8.chosen.share, loss)
+    fits = loss.change <= 1
+    return replace(
+        int8,
+        precision="int8-cpu",
+        search=Search(trial if fits else None, (trial,)),
+        judgements={trial.left: judgement},
+        graph=flavour if fits else None,
+    )
+
+
+def _values_of_blocks(graph: ir.Model, blocks: tuple[Block, ...]) -> dict[str, tuple[str, ...]]:
+    """Return by block the names of what its products give."""
+    outputs = {node_name(node): str(node.outputs[0].name) for node in graph.graph}
+    return {block.name: tuple(outputs[name] for name in block.nodes) for block in blocks}
