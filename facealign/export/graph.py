@@ -23,6 +23,7 @@ __all__ = [
     "graph_from_bytes",
     "node_counts",
     "node_label",
+    "node_name",
     "parameter_count",
     "read_graph",
 ]
@@ -111,7 +112,12 @@ def node_counts(model: ir.Model) -> dict[str, int]:
 
 def node_label(node: ir.Node) -> str:
     """Return what messages call a node: its operator, and its name or that of its first output."""
-    return f"{node.op_type} `{node.name or node.outputs[0].name}`"
+    return f"{node.op_type} `{node_name(node)}`"
+
+
+def node_name(node: ir.Node) -> str:
+    """Return how a node is called in reports and lists: its name, or that of its first output."""
+    return str(node.name or node.outputs[0].name)
 
 
 def parameter_count(model: ir.Model) -> int:

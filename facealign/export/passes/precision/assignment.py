@@ -8,9 +8,9 @@ from typing import Literal
 
 import onnx_ir as ir
 
+from facealign.export.islands import coordinate_nodes, normalisation_nodes
+from facealign.export.layers import MOVEMENT
 from facealign.export.passes.precision.half_range import RangeFinding, constant_findings
-from facealign.export.passes.precision.islands import coordinate_nodes, normalisation_nodes
-from facealign.export.passes.precision.products import MOVEMENT
 from facealign.export.passes.precision.slot_types import can_be_half
 
 __all__ = ["Assignment", "GridSampleTypes", "PrecisionRules", "assign_precision", "is_float"]

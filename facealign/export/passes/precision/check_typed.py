@@ -9,13 +9,9 @@ import onnx_ir as ir
 
 from facealign.errors import GraphContractError
 from facealign.export.graph import OPSET, node_label
+from facealign.export.islands import coordinate_nodes, grids, normalisation_nodes
+from facealign.export.layers import MOVEMENT, is_layer
 from facealign.export.passes.precision.assignment import GridSampleTypes
-from facealign.export.passes.precision.islands import (
-    coordinate_nodes,
-    grids,
-    normalisation_nodes,
-)
-from facealign.export.passes.precision.products import MOVEMENT, is_layer
 
 __all__ = ["check_typed", "typed_problems"]
 

@@ -9,8 +9,8 @@ from itertools import pairwise
 import onnx_ir as ir
 
 from facealign.export.cost import macs_by_node
+from facealign.export.graph import node_name
 from facealign.export.passes.quantize.plan import plan_products
-from facealign.export.passes.quantize.products import node_name
 
 __all__ = ["MOST_BLOCKS", "Block", "blocks_of", "nodes_of_names"]
 

@@ -10,7 +10,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from facealign.errors import CalibrationError
-from facealign.export.passes.quantize.products import Product
+from facealign.export.layers import Product
 
 __all__ = ["SIGNED_LEVELS", "Code", "Inserter", "Use", "WeightForm", "activation_scale"]
 

@@ -10,13 +10,9 @@ import numpy as np
 import onnx_ir as ir
 
 from facealign.errors import GraphContractError, UsageError
-from facealign.export.passes.quantize.islands import LEAST_TERMS, coordinate_nodes, image_products
-from facealign.export.passes.quantize.products import (
-    Product,
-    is_grouped,
-    learned_product,
-    node_name,
-)
+from facealign.export.graph import node_name
+from facealign.export.islands import coordinate_nodes, first_layers
+from facealign.export.layers import Product, is_grouped, is_layer, learned_product
 
 __all__ = ["Plan", "Skip", "check_float", "plan_products"]
 
@@ -24,6 +20,8 @@ _FLOAT_TYPES = (ir.DataType.FLOAT, ir.DataType.FLOAT16)
 _QUANTIZED_OPERATORS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
 # Conv and MatMul with weights only; ConvTranspose stays float, see `plan_products`.
 _OPERATORS = ("Conv", "Gemm", "MatMul")
+# A layer of fewer sums too little for integers to gain what the pair around it costs.
+_LEAST_TERMS_WORTH_IT = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +54,10 @@ def plan_products(
     """Return which products of a float graph run in INT8.
 
     These stay float: ConvTranspose, as toolkits disagree whether TensorRT wants its scales along
-    axis 0 or 1; products of two activations, as one of them is a Softmax; sums written as products
-    with a constant of equal numbers; products of fewer than `LEAST_TERMS` terms; the first products
-    behind the image; the last ones before coordinates; and products of coordinates.
+    axis 0 or 1; products of two activations, as one of them is a Softmax; what is no layer, and
+    layers of fewer than 16 terms; the first layers behind the image, which cost little, and some of
+    which TensorRT cannot fuse in INT8 with three channels; the last ones before coordinates; and
+    products of coordinates.
 
     Args:
         model: A graph with inferred shapes.
@@ -70,7 +69,7 @@ def plan_products(
     """
     _check_names(model.graph, leave_float)
     coordinates = coordinate_nodes(model.graph)
-    excluded = coordinates | image_products(model.graph)
+    excluded = coordinates | first_layers(model.graph)
     excluded |= {node for node in model.graph if node_name(node) in leave_float}
     products = tuple(
         product
@@ -115,11 +114,8 @@ def _check_names(graph: ir.Graph, names: Collection[str]) -> None:
 
 
 def _is_worth_it(product: Product) -> bool:
-    constant = product.weight.const_value
-    if constant is None or product.terms < LEAST_TERMS:
-        return False
-    weight = constant.numpy()
-    return product.activation.dtype in _FLOAT_TYPES and bool(np.ptp(weight) > 0)
+    is_wide = is_layer(product.node) and product.terms >= _LEAST_TERMS_WORTH_IT
+    return is_wide and product.activation.dtype in _FLOAT_TYPES
 
 
 def _skip_of(node: ir.Node, quantized: dict[ir.Node, int]) -> Skip | None:

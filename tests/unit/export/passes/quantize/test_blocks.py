@@ -18,9 +18,9 @@ def deep(layers: int) -> str:
     weights = ", ".join(f"float[16,16,1,1] w{n}" for n in range(1, layers + 1))
     body = "\n".join(f"x{n} = Conv(x{n - 1}, w{n})" for n in range(1, layers + 1))
     return f"""
-    g (float[B,3,8,8] image, float[16,3,1,1] w0, {weights}, float[4,16,1,1] wl)
+    g (float[B,3,8,8] image, float[16,3,3,3] w0, {weights}, float[4,16,1,1] wl)
       => (float[B,4,8,8] landmarks)
-    {{ x0 = Conv(image, w0)
+    {{ x0 = Conv<pads = [1,1,1,1]>(image, w0)
        {body}
        landmarks = Conv(x{layers}, wl) }}
     """

@@ -66,9 +66,9 @@ def test_for_cpu_knows_what_cannot_be_negative(
     float_graph: Parse, ranges_for: RangesFor, behind: str, zero_point: int
 ) -> None:
     text = f"""
-    g (float[B,3,8,8] image, float[16,3,1,1] w0, float[16,16,1,1] w1, float[4,16,1,1] w2)
+    g (float[B,3,8,8] image, float[16,3,3,3] w0, float[16,16,1,1] w1, float[4,16,1,1] w2)
       => (float[B,4,H,W] landmarks)
-    {{ x = Conv(image, w0)
+    {{ x = Conv<pads = [1,1,1,1]>(image, w0)
        r = Relu(x)
        y = {behind}
        c = Conv(y, w1)

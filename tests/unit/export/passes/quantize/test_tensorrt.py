@@ -49,11 +49,11 @@ g (float[B,3,4,4] image, float[16,48] w0, float[24,16] w1, float[24,20] w2, floa
 }
 """.replace("float[9,20] w3,\n", "")
 SAMPLED = """
-g (float[B,3,8,8] image, float[16,3,1,1] w0, float[16,16,1,1] w1, float[16,2] w2,
+g (float[B,3,8,8] image, float[16,3,3,3] w0, float[16,16,1,1] w1, float[16,2] w2,
    float[16,20] w3, float[20,2] w4) => (float[B,2] landmarks)
 <int64[2] spatial = {2, 3}, int64[4] as_grid = {-1, 1, 1, 2}, int64[2] flat = {0, -1}>
 {
-  features = Conv(image, w0)
+  features = Conv<pads = [1,1,1,1]>(image, w0)
   c1 = Conv(features, w1)
   pooled = ReduceMean<keepdims = 0>(c1, spatial)
   guess = MatMul(pooled, w2)
@@ -129,11 +129,11 @@ def test_quantize_has_no_pair_between_convolution_batch_normalization_and_relu(
     float_graph: Parse, ranges_for: RangesFor
 ) -> None:
     text = """
-    g (float[B,3,8,8] image, float[16,3,1,1] w0, float[16,16,1,1] w1, float[16,16,1,1] w2,
+    g (float[B,3,8,8] image, float[16,3,3,3] w0, float[16,16,1,1] w1, float[16,16,1,1] w2,
        float[4,16,1,1] w3, float[16] ws, float[16] wb, float[16] wm) => (float[B,4,8,8] landmarks)
     <float[16] var = {1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1}>
     {
-      x = Conv(image, w0)
+      x = Conv<pads = [1,1,1,1]>(image, w0)
       c = Conv(x, w1)
       n = BatchNormalization(c, ws, wb, wm, var)
       r = Relu(n)
@@ -261,8 +261,8 @@ def test_quantize_leaves_other_convolutions_float(
     float_graph: Parse, ranges_for: RangesFor, operator: str, weight: str
 ) -> None:
     text = f"""
-    g (float[B,3,8,8] image, float[16,3,1,1] w0, {weight}) => (float[B,C,H,W] landmarks)
-    {{ x = Conv(image, w0)
+    g (float[B,3,8,8] image, float[16,3,3,3] w0, {weight}) => (float[B,C,H,W] landmarks)
+    {{ x = Conv<pads = [1,1,1,1]>(image, w0)
        y = {operator}
        landmarks = Relu(y) }}
     """.replace("landmarks = Relu(y)", "z = Tanh(y)\n landmarks = Relu(z)")
@@ -272,9 +272,9 @@ def test_quantize_leaves_other_convolutions_float(
 
 
 GROUPED = """
-g (float[B,3,8,8] image, float[16,3,1,1] w0, float[32,8,3,3] w1, float[4,32,1,1] w2)
+g (float[B,3,8,8] image, float[16,3,3,3] w0, float[32,8,3,3] w1, float[4,32,1,1] w2)
   => (float[B,4,6,6] landmarks)
-{ x = Conv(image, w0)
+{ x = Conv<pads = [1,1,1,1]>(image, w0)
   y = Conv<group = 2>(x, w1)
   landmarks = Conv(y, w2) }
 """
@@ -456,3 +456,43 @@ def test_quantize_refuses_unknown_names(
 
     with pytest.raises(UsageError, match=message):
         quantize(model, ranges_for(model), leave_float=[name])
+
+
+def test_quantize_leaves_products_of_coordinates_float(
+    float_graph: Parse, ranges_for: RangesFor
+) -> None:
+    text = """
+    g (float[B,16] image, float[16,20] w0, float[20,20] w1, float[20,16] w2, float[16,20] w3,
+       float[20,2] w4, float[16] wb) => (float[B,16] landmarks, float[B,2] more)
+    { x = MatMul(image, w0)
+      y = MatMul(x, w1)
+      landmarks = MatMul(y, w2)
+      relative = Sub(landmarks, wb)
+      encoded = MatMul(relative, w3)
+      more = MatMul(encoded, w4) }
+    """
+    model = float_graph(text)
+
+    quantized = quantize(model, ranges_for(model))
+
+    assert edges(quantized, "y") == ["q(x)", "q(w1)"]
+    assert edges(quantized, "encoded") == ["relative", "w3"]
+
+
+def test_quantize_leaves_layers_of_few_terms_float(
+    float_graph: Parse, ranges_for: RangesFor
+) -> None:
+    text = """
+    g (float[B,16] image, float[16,15] w0, float[15,16] w1, float[16,16] w2, float[16,2] w3)
+      => (float[B,2] landmarks)
+    { x = MatMul(image, w0)
+      y = MatMul(x, w1)
+      z = MatMul(y, w2)
+      landmarks = MatMul(z, w3) }
+    """
+    model = float_graph(text)
+
+    quantized = quantize(model, ranges_for(model))
+
+    assert edges(quantized, "y") == ["x", "w1"]
+    assert edges(quantized, "z") == ["q(y)", "q(w2)"]

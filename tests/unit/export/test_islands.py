@@ -5,18 +5,19 @@ from collections.abc import Callable
 import onnx_ir as ir
 import pytest
 
-from facealign.export.passes.precision.islands import (
+from facealign.export.islands import (
     coordinate_nodes,
-    coordinate_values,
+    first_layers,
     grids,
     normalisation_nodes,
+    values_of,
 )
 
 Parse = Callable[[str], ir.Model]
 
 
 def names(nodes: set[ir.Node]) -> set[str | None]:
-    return {value.name for value in coordinate_values(nodes)}
+    return {value.name for value in values_of(nodes)}
 
 
 def test_normalisation_ends_before_first_layer(network: ir.Model) -> None:
@@ -98,3 +99,52 @@ def test_coordinates_take_in_decoding_of_heat_maps(filled: Parse) -> None:
     )
 
     assert names(coordinate_nodes(model.graph)) == {"maps", "rows", "peaks", "landmarks"}
+
+
+def test_coordinates_are_what_is_between_head_and_grid_and_between_head_and_output(
+    filled: Parse,
+) -> None:
+    model = filled(
+        """
+        g (float[B, 3, 8, 8] image) => (float[B, 2] landmarks)
+        <float[16, 3, 3, 3] stem, float[16, 2] head, float[16, 20] w, float[20, 2] last,
+         int64[2] spatial = {2, 3}, int64[4] as_grid = {-1, 1, 1, 2}, int64[2] flat = {0, -1}>
+        {
+          features = Conv<pads = [1, 1, 1, 1]>(image, stem)
+          pooled = ReduceMean<keepdims = 0>(features, spatial)
+          guess = MatMul(pooled, head)
+          grid = Reshape(guess, as_grid)
+          sample = GridSample(features, grid)
+          row = Reshape(sample, flat)
+          hidden = MatMul(row, w)
+          delta = MatMul(hidden, last)
+          landmarks = Add(guess, delta)
+        }
+        """
+    )
+
+    assert names(coordinate_nodes(model.graph)) == {"landmarks", "delta", "guess", "grid"}
+
+
+def test_first_layers_are_the_first_on_every_way(filled: Parse) -> None:
+    model = filled(
+        """
+        g (float[B, 3, 8, 8] image) => (float[B, 4, 8, 8] landmarks, float[B, 8, 8, 8] other)
+        <float[3, 3, 1, 1] colours, float[16, 3, 3, 3] a, float[8, 3, 3, 3] b, float[4, 16, 1, 1] c>
+        {
+          mixed = Conv(image, colours)
+          scaled = Tanh(mixed)
+          first = Conv<pads = [1, 1, 1, 1]>(scaled, a)
+          other = Conv<pads = [1, 1, 1, 1]>(image, b)
+          landmarks = Conv(first, c)
+        }
+        """
+    )
+
+    assert names(first_layers(model.graph)) == {"first", "other"}
+
+
+def test_first_layers_are_not_those_behind_samples_that_the_batch_size_shapes(
+    network: ir.Model,
+) -> None:
+    assert names(first_layers(network.graph)) == {"map"}

@@ -1,4 +1,4 @@
-"""The parts of a graph that stay in FP32: the picture until its first layer, and coordinates."""
+"""Where a graph must stay exact: the picture until its first layers, and coordinates."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import onnx_ir as ir
 
-from facealign.export.passes.precision.products import is_layer
+from facealign.export.layers import is_layer
 
-__all__ = ["coordinate_nodes", "coordinate_values", "grids", "normalisation_nodes"]
+__all__ = ["coordinate_nodes", "first_layers", "grids", "normalisation_nodes", "values_of"]
 
 _GRID = 1  # input position of GridSample
 _SHAPES = frozenset({"Shape", "Size"})  # what they give does not depend on precision
@@ -20,6 +20,15 @@ def normalisation_nodes(graph: ir.Graph) -> set[ir.Node]:
     Their sums are of grey levels: the squares of a z-score over 256 x 256 pixels are near 1e9.
     """
     return _forward(graph.inputs, stop=set())
+
+
+def first_layers(graph: ir.Graph) -> set[ir.Node]:
+    """Return the layers that take the picture itself, with no other layer before them.
+
+    A layer behind positions that only the batch size of the picture shaped is none of them.
+    """
+    pictures = [*graph.inputs, *values_of(normalisation_nodes(graph))]
+    return {node for value in pictures for node, _ in value.uses() if is_layer(node)}
 
 
 def coordinate_nodes(graph: ir.Graph) -> set[ir.Node]:
@@ -35,10 +44,10 @@ def coordinate_nodes(graph: ir.Graph) -> set[ir.Node]:
     rounding in the module itself left out).
     """
     backward = _backward([*graph.outputs, *grids(graph)])
-    return backward | _forward(coordinate_values(backward), stop=backward)
+    return backward | _forward(values_of(backward), stop=backward)
 
 
-def coordinate_values(nodes: Iterable[ir.Node]) -> list[ir.Value]:
+def values_of(nodes: Iterable[ir.Node]) -> list[ir.Value]:
     """Return what the nodes give."""
     return [value for node in nodes for value in node.outputs]
 
