@@ -7,8 +7,6 @@ from collections.abc import Collection, Iterator, Mapping
 import numpy as np
 import onnx_ir as ir
 
-from facealign.export.graph import bytes_from_graph, graph_from_bytes
-from facealign.export.passes.quantize.blocks import nodes_of_names
 from facealign.export.passes.quantize.insert import (
     SIGNED_LEVELS,
     Code,
@@ -17,7 +15,8 @@ from facealign.export.passes.quantize.insert import (
     WeightForm,
     activation_scale,
 )
-from facealign.export.passes.quantize.plan import Plan, check_float, plan_products
+from facealign.export.passes.quantize.plan import Plan
+from facealign.export.passes.quantize.planned_copy import planned_copy
 
 __all__ = ["cpu_uses", "for_cpu"]
 
@@ -73,10 +72,7 @@ def for_cpu(
         CalibrationError: If a range is missing.
         UsageError: If `leave_float` names what is not in the graph.
     """
-    check_float(model)
-    names = nodes_of_names(model, leave_float)
-    copy = graph_from_bytes(bytes_from_graph(model))
-    plan = plan_products(copy, leave_float=names)
+    copy, plan = planned_copy(model, leave_float=leave_float)
     levels = _REDUCED_LEVELS if reduce_range else SIGNED_LEVELS
     inserter = Inserter(copy.graph, WeightForm(levels=levels, stored=True))
     uses = cpu_uses(plan)

@@ -13,8 +13,6 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import onnx_ir as ir
 
-from facealign.export.graph import bytes_from_graph, graph_from_bytes
-from facealign.export.passes.quantize.blocks import nodes_of_names
 from facealign.export.passes.quantize.insert import (
     Code,
     Inserter,
@@ -22,7 +20,8 @@ from facealign.export.passes.quantize.insert import (
     WeightForm,
     activation_scale,
 )
-from facealign.export.passes.quantize.plan import Plan, check_float, plan_products
+from facealign.export.passes.quantize.plan import Plan
+from facealign.export.passes.quantize.planned_copy import planned_copy
 
 __all__ = ["quantize", "quantized_uses"]
 
@@ -52,10 +51,7 @@ def quantize(
         CalibrationError: If a range is missing.
         UsageError: If `leave_float` names what is not in the graph.
     """
-    check_float(model)
-    names = nodes_of_names(model, leave_float)
-    copy = graph_from_bytes(bytes_from_graph(model))
-    plan = plan_products(copy, leave_float=names, grouped=grouped)
+    copy, plan = planned_copy(model, leave_float=leave_float, grouped=grouped)
     inserter = Inserter(copy.graph, WeightForm(stored=False))
     for value, uses in quantized_uses(plan).items():
         code = Code(activation_scale(value, ranges), np.array(0, np.int8))
