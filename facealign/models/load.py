@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,7 @@ class Model:
     exportable: Exportable
     output_names: tuple[str, ...]
     assets: Mapping[str, Asset]
+    _exact: list[nn.Module] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
     def crop(self) -> CropSpec:
@@ -78,9 +79,15 @@ class Model:
         return self._points(self.network, crops)
 
     def exact_points(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        """Return the same computed in float64, several times slower, if the family needs that."""
-        build = self.family.build_exact
-        return self._points(build(self.network) if build else self.network, crops)
+        """Return the same computed in float64, several times slower, if the family needs that.
+
+        The first call makes a copy of the network, which holds twice its memory as long as the
+        model lives. Weights that change later do not reach it.
+        """
+        if not self._exact:
+            build = self.family.build_exact
+            self._exact.append(build(self.network) if build else self.network)
+        return self._points(self._exact[0], crops)
 
     def landmarks(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return ``(B, N, 2)`` landmarks of the reference network, a fraction of the crop."""
