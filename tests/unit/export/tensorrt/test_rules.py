@@ -129,6 +129,59 @@ def test_check_tensorrt_rules_counts_problems_beyond_twelve(model_from_text: Par
     assert str(raised.value).count("is DOUBLE") == 12
 
 
+FOREIGN = """
+g (float[1, 3, 8, 8] x, float[1, 8, 8, 2] grid, float16[1, 3, 8, 8] half) => (float[1, 3, 8, 8] y)
+<float s = {0.5}, int8 z = {%s}, float[3, 3, 1, 1] w = {1, 2, 3, 4, 5, 6, 7, 8, 9},
+ int8 wz = {%s}, float[3] b = {1, 2, 3}>
+{
+  xi = QuantizeLinear(x, s, z)
+  xf = DequantizeLinear(xi, s, z)
+  wi = QuantizeLinear(w, s, wz)
+  wf = DequantizeLinear(wi, s, wz)
+  bi = QuantizeLinear(b, s, wz)
+  bf = DequantizeLinear(bi, s, wz)
+  c = Conv(%s)
+  sum = Add(%s)
+  y = GridSample(sum, grid)
+}
+"""
+PLAIN = ("0", "0", "xf, wf, b", "c, x")
+
+
+def test_check_tensorrt_rules_passes_foreign_graph_that_keeps_them(model_from_text: Parse) -> None:
+    check_tensorrt_rules(model_from_text(FOREIGN % PLAIN))
+
+
+@pytest.mark.parametrize(
+    ("parts", "opset", "reason"),
+    [
+        pytest.param(PLAIN, 20, "at opset 20, which TensorRT silently runs as nearest", id="opset"),
+        pytest.param(PLAIN, 21, "at opset 21, which TensorRT silently runs as nearest", id="later"),
+        pytest.param(("7", *PLAIN[1:]), 19, "has a zero point of 7", id="zero-point"),
+        pytest.param(
+            ("0", "-5", *PLAIN[2:]), 19, "has a zero point of -5", id="zero-point-of-weight"
+        ),
+        pytest.param(
+            ("0", "0", "xf, wf, bf", "c, x"), 19, "Conv `c` has a quantised bias", id="bias"
+        ),
+        pytest.param(
+            ("0", "0", "xf, wf, b", "c, half"),
+            19,
+            "Add `sum` mixes FLOAT and FLOAT16",
+            id="mixed-types",
+        ),
+    ],
+)
+def test_check_tensorrt_rules_refuses_foreign_graph(
+    model_from_text: Parse, parts: tuple[str, ...], opset: int, reason: str
+) -> None:
+    model = model_from_text(FOREIGN % parts)
+    model.opset_imports[""] = opset
+
+    with pytest.raises(GraphContractError, match=f"breaks the rules of TensorRT: .*{reason}"):
+        check_tensorrt_rules(model)
+
+
 @pytest.mark.parametrize(
     "module", [files, operators, dtypes, quantizers, placement], ids=lambda module: module.__name__
 )
