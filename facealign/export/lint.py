@@ -8,6 +8,7 @@ import onnx_ir as ir
 
 from facealign.errors import GraphContractError
 from facealign.export.graph import OPSET, STANDARD_DOMAINS, node_label
+from facealign.export.precision_rules import Precision, precision_problems
 from facealign.spec import BATCH, TensorSpec
 
 __all__ = ["GRID_SAMPLE_MODES", "check_contract", "contract_problems"]
@@ -32,19 +33,35 @@ _DTYPES = {"uint8": ir.DataType.UINT8, "float32": ir.DataType.FLOAT}
 _UNSUPPORTED_TYPES = (ir.DataType.DOUBLE, ir.DataType.COMPLEX64, ir.DataType.COMPLEX128)
 
 
-def check_contract(model: ir.Model, image: TensorSpec, outputs: Sequence[TensorSpec]) -> None:
+def check_contract(
+    model: ir.Model,
+    image: TensorSpec,
+    outputs: Sequence[TensorSpec],
+    *,
+    precision: Precision = "fp32",
+) -> None:
     """Refuse a graph that breaks the contract.
 
+    Args:
+        model: The graph.
+        image: Its input as the contract has it.
+        outputs: Its outputs as the contract has them.
+        precision: What the graph is named.
+
     Raises:
-        GraphContractError: With every problem, one per line.
+        GraphContractError: With every problem, in one line.
     """
-    problems = contract_problems(model, image, outputs)
+    problems = contract_problems(model, image, outputs, precision=precision)
     if problems:
         raise GraphContractError("the graph breaks its contract: " + "; ".join(problems))
 
 
 def contract_problems(
-    model: ir.Model, image: TensorSpec, outputs: Sequence[TensorSpec]
+    model: ir.Model,
+    image: TensorSpec,
+    outputs: Sequence[TensorSpec],
+    *,
+    precision: Precision = "fp32",
 ) -> list[str]:
     """Return what is wrong with a graph, one line each; empty if nothing is.
 
@@ -52,12 +69,14 @@ def contract_problems(
         model: The graph.
         image: Its input as the contract has it.
         outputs: Its outputs as the contract has them.
+        precision: What the graph is named.
     """
     problems = list(_interface_problems(model, image, outputs))
     for rule in _NODE_RULES:
         for node in model.graph:
             problems += rule(node)
     problems += _opset_problems(model)
+    problems += precision_problems(model.graph, precision)
     problems += _type_problems(model)
     return problems
 
@@ -127,22 +146,6 @@ def _grid_sample_mode(node: ir.Node) -> Iterator[str]:
         )
 
 
-def _grid_sample_coordinates(node: ir.Node) -> Iterator[str]:
-    if node.op_type == "GridSample" and node.inputs[1] is not None:
-        dtype = node.inputs[1].dtype
-        if dtype is not None and dtype != ir.DataType.FLOAT:
-            yield f"{node_label(node)} has a {dtype.name} grid; coordinates stay in FP32"
-
-
-def _half_precision_coordinates(node: ir.Node) -> Iterator[str]:
-    if node.op_type == "Cast" and node.outputs[0].dtype in (
-        ir.DataType.FLOAT16,
-        ir.DataType.BFLOAT16,
-    ):
-        dtype = node.outputs[0].dtype
-        yield f"{node_label(node)} goes to {dtype.name} in a graph that is named fp32"
-
-
 def _training_batch_norm(node: ir.Node) -> Iterator[str]:
     if node.op_type == "BatchNormalization" and node.attributes.get_int("training_mode"):
         yield f"{node_label(node)} is in training mode; call `eval()` before the trace"
@@ -152,7 +155,5 @@ _NODE_RULES: tuple[Callable[[ir.Node], Iterator[str]], ...] = (
     _forbidden_operator,
     _custom_operator,
     _grid_sample_mode,
-    _grid_sample_coordinates,
-    _half_precision_coordinates,
     _training_batch_norm,
 )

@@ -9,9 +9,10 @@ import onnx_ir as ir
 
 from facealign.errors import GraphContractError
 from facealign.export.graph import OPSET, node_label
-from facealign.export.islands import coordinate_nodes, grids, normalisation_nodes
-from facealign.export.layers import MOVEMENT, is_layer
+from facealign.export.islands import grids, normalisation_nodes
+from facealign.export.layers import MOVEMENT
 from facealign.export.passes.precision.assignment import GridSampleTypes
+from facealign.export.precision_rules import half_coordinates, half_grids, is_cast
 
 __all__ = ["check_typed", "typed_problems"]
 
@@ -42,7 +43,8 @@ def typed_problems(model: ir.Model, *, grid_sample: GridSampleTypes = "mixed") -
     """
     problems = list(_standard_problems(model))
     problems += _output_problems(model.graph)
-    problems += _coordinate_problems(model.graph, grid_sample)
+    problems += half_coordinates(model.graph)
+    problems += half_grids(model.graph, allowed=_allowed_grids(model.graph, grid_sample))
     problems += _normalisation_problems(model.graph)
     problems += _cast_problems(model.graph)
     return problems
@@ -66,24 +68,16 @@ def _output_problems(graph: ir.Graph) -> Iterator[str]:
             yield f"output `{value.name}` must be FLOAT, got {value.dtype}; cast its features up"
 
 
-def _coordinate_problems(graph: ir.Graph, grid_sample: GridSampleTypes) -> Iterator[str]:
-    """Name what is FP16 between a layer and a coordinate, and between it and the next layer."""
-    allowed = set()
-    if grid_sample == "fp16":
-        allowed = {v for v in grids(graph) if _is_cast(v.producer(), _HALF)}
-    for node in _in_order(graph, coordinate_nodes(graph)):
-        for value in node.outputs:
-            is_half = value.dtype == _HALF and value not in allowed
-            if is_half and not _goes_to_layers(value):
-                yield f"{node_label(node)} gives coordinates in FLOAT16; they stay in FLOAT"
-    for node in graph:
-        grid = node.inputs[1] if node.op_type == "GridSample" else None
-        if grid is not None and grid.dtype != _FULL and grid not in allowed:
-            yield f"{node_label(node)} has a {grid.dtype} grid; coordinates stay in FLOAT"
+def _allowed_grids(graph: ir.Graph, grid_sample: GridSampleTypes) -> set[ir.Value]:
+    """Return the grids that may be FP16: those cast down at the last moment, if asked for."""
+    if grid_sample != "fp16":
+        return set()
+    return {value for value in grids(graph) if is_cast(value.producer(), _HALF)}
 
 
 def _normalisation_problems(graph: ir.Graph) -> Iterator[str]:
-    for node in _in_order(graph, normalisation_nodes(graph)):
+    found = normalisation_nodes(graph)
+    for node in (each for each in graph if each in found):
         is_half = any(value.dtype == _HALF for value in node.outputs)
         if is_half and node.op_type != "Cast" and node.op_type not in MOVEMENT:
             yield f"{node_label(node)} normalises the picture in FLOAT16; it does so in FLOAT"
@@ -94,28 +88,7 @@ def _cast_problems(graph: ir.Graph) -> Iterator[str]:
         value = node.inputs[0] if node.op_type == "Cast" else None
         if value is None:
             continue
-        if _is_cast(value.producer(), _HALF) or value.dtype == node.outputs[0].dtype:
+        if is_cast(value.producer(), _HALF) or value.dtype == node.outputs[0].dtype:
             yield f"{node_label(node)} casts what was cast; take one of the two out"
         if value.const_value is not None:
             yield f"{node_label(node)} casts a constant; store it as {node.outputs[0].dtype}"
-
-
-def _goes_to_layers(value: ir.Value) -> bool:
-    """Return whether nothing but layers takes a value that was cast down, maybe moved."""
-    producer = value.producer()
-    if producer is None or value.is_graph_output():
-        return False
-    if not (_is_cast(producer, _HALF) or producer.op_type in MOVEMENT):
-        return False
-    return all(
-        is_layer(user) or (user.op_type in MOVEMENT and all(map(_goes_to_layers, user.outputs)))
-        for user, _ in value.uses()
-    )
-
-
-def _is_cast(node: ir.Node | None, to: ir.DataType) -> bool:
-    return node is not None and node.op_type == "Cast" and node.outputs[0].dtype == to
-
-
-def _in_order(graph: ir.Graph, nodes: set[ir.Node]) -> list[ir.Node]:
-    return [node for node in graph if node in nodes]

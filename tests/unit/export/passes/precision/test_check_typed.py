@@ -101,7 +101,7 @@ def test_check_typed_catches_half_coordinates(
 def test_check_typed_refuses_half_grid_nobody_asked_for(network: ir.Model) -> None:
     typed = half_precision(network, grid_sample="fp16")
 
-    assert any("coordinates stay in FLOAT" in each for each in typed_problems(typed))
+    assert any("coordinates stay in FP32" in each for each in typed_problems(typed))
 
 
 def test_check_typed_refuses_half_normalisation(network: ir.Model) -> None:
