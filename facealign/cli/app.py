@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from typing import Annotated
 
@@ -15,6 +15,7 @@ import typer
 
 from facealign import __version__
 from facealign.cli.console import print_json, print_result, say, say_items
+from facealign.cli.eval import evaluate
 from facealign.cli.export import export
 from facealign.cli.inspect import inspect
 from facealign.cli.run import SomeImagesFailedError, run
@@ -53,12 +54,19 @@ def _about(
     """Compile a trained face-alignment checkpoint into a verified edge bundle, and serve it.
 
     Results go to stdout, everything else to stderr. Exit codes: 0 ok, 1 defect of facealign,
-    2 usage, 3 checkpoint, 4 verification, 7 library absent, 8 bundle corrupt, 130 interrupted.
+    2 usage, 3 checkpoint, 4 verification, 5 accuracy budget, 7 library absent, 8 bundle corrupt, 130 interrupted.
     """
 
 
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
-_COMMANDS = (export, inspect, verify, run, synth)
+_COMMANDS: dict[str, Callable[..., None]] = {
+    "export": export,
+    "inspect": inspect,
+    "verify": verify,
+    "run": run,
+    "eval": evaluate,
+    "synth": synth,
+}
 _PLAIN = None  # help without boxes: it is piped, narrow and searched as often as it is looked at
 _app = typer.Typer(
     callback=_about,
@@ -66,16 +74,15 @@ _app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=_PLAIN,
 )
-for _command in _COMMANDS:
-    _app.command(no_args_is_help=True)(_command)
+for _name, _command in _COMMANDS.items():
+    _app.command(_name, no_args_is_help=True)(_command)
 _export_app = typer.Typer(add_completion=False, rich_markup_mode=_PLAIN)
 _export_app.command(context_settings=_SETTINGS, no_args_is_help=True)(export)
 
 
 def main() -> None:
     """Run ``facealign COMMAND ...``; without arguments, help on stderr and exit code 2."""
-    names = tuple(command.__name__ for command in _COMMANDS)
-    sys.exit(_run_application(_app, "facealign", sys.argv[1:], command_names=names))
+    sys.exit(_run_application(_app, "facealign", sys.argv[1:], command_names=tuple(_COMMANDS)))
 
 
 def main_export() -> None:

@@ -16,7 +16,7 @@ __all__ = ["MIN_PAIRED_FACES", "PairedDifference", "paired_difference"]
 # Of 600 sets each of normal, Student (3) and log-normal differences, 95 % intervals held the truth
 # in 74, 71 and 62 % with 3 faces, 91, 87 and 83 % with 10, 95, 93 and 92 % with 200.
 MIN_PAIRED_FACES = 10
-_RESAMPLES = 10_000  # the ends of the interval then move by 1 to 2 % of its width from seed to seed
+_RESAMPLES = 10_000  # the ends of the interval then move by 1 % of its width from seed to seed
 _BLOCK_DRAWS = 1_000_000  # bounds memory: 16 MB at a time, however many faces there are
 _TIE = 1e-12  # of the largest difference: the same faces in another order sum up otherwise
 _NORMAL = NormalDist()
