@@ -54,7 +54,8 @@ def _about(
     """Compile a trained face-alignment checkpoint into a verified edge bundle, and serve it.
 
     Results go to stdout, everything else to stderr. Exit codes: 0 ok, 1 defect of facealign,
-    2 usage, 3 checkpoint, 4 verification, 5 accuracy budget, 7 library absent, 8 bundle corrupt, 130 interrupted.
+    2 usage, 3 checkpoint, 4 verification, 5 accuracy budget, 7 library absent, 8 bundle corrupt,
+    130 interrupted.
     """
 
 

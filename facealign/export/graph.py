@@ -17,6 +17,7 @@ __all__ = [
     "OPSET",
     "STANDARD_DOMAINS",
     "bytes_from_graph",
+    "check_onnx",
     "expose_values",
     "finish_graph",
     "graph_facts",
@@ -58,10 +59,27 @@ def finish_graph(model: ir.Model, *, metadata: Mapping[str, str]) -> ir.Model:
         proto = onnx.shape_inference.infer_shapes(
             ir.to_proto(model), check_type=True, strict_mode=True, data_prop=True
         )
-        onnx.checker.check_model(proto, full_check=True)
+    except onnx.shape_inference.InferenceError as error:
+        raise GraphContractError(_refused(error)) from error
+    finished = ir.from_proto(proto)
+    check_onnx(finished)
+    return finished
+
+
+def check_onnx(model: ir.Model) -> None:
+    """Check a graph as the standard has it, types and shapes included.
+
+    Raises:
+        GraphContractError: If the ONNX checker or strict shape inference refuses it.
+    """
+    try:
+        onnx.checker.check_model(ir.to_proto(model), full_check=True)
     except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError) as error:
-        raise GraphContractError(f"the ONNX checker refuses the graph: {error}") from error
-    return ir.from_proto(proto)
+        raise GraphContractError(_refused(error)) from error
+
+
+def _refused(error: Exception) -> str:
+    return f"the ONNX checker refuses the graph: {error}"
 
 
 def _with_named_batch(shape: ir.Shape | None) -> ir.Shape | None:

@@ -18,11 +18,10 @@ from facealign.models.load import Model, assemble, load_assets
 from facealign.pipeline.contents import (
     bundle_files,
     bundle_manifest,
-    contract,
     golden_of,
     graph_metadata,
 )
-from facealign.pipeline.graphs import FULL, Reference, full_graph, reduced_graphs_of
+from facealign.pipeline.graphs import FULL, Reference, contract, full_graph, reduced_graphs_of
 from facealign.pipeline.precisions import (
     PrecisionRequest,
     Reductions,

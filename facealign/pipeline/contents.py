@@ -26,16 +26,14 @@ from facealign.export.crops import face_boxes, face_frame, parity_crops
 from facealign.geometry import crops_from_frame, placement_from_boxes
 from facealign.models.checkpoint import Checkpoint
 from facealign.models.load import Model
-from facealign.pipeline.graphs import FULL, ShippedGraph
+from facealign.pipeline.graphs import FULL, ShippedGraph, contract
 from facealign.pipeline.precision_report import json_from_reductions
 from facealign.pipeline.precisions import Reductions
-from facealign.spec import TensorSpec, contract_input, contract_outputs
 
 __all__ = [
     "bundle_files",
     "bundle_manifest",
     "check_same_network",
-    "contract",
     "golden_of",
     "graph_metadata",
 ]
@@ -60,12 +58,6 @@ _TOOLS = (
     "opencv-python-headless",
     "torch",
 )
-
-
-def contract(model: Model) -> tuple[TensorSpec, tuple[TensorSpec, ...]]:
-    """Return the input and the outputs that the graph of `model` must have."""
-    outputs = contract_outputs(model.scheme.landmark_count, model.family.extra_outputs)
-    return contract_input(model.crop.size_px), outputs
 
 
 def graph_metadata(

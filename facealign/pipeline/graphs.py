@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import onnx
 import onnx_ir as ir
 
 from facealign.bundle import Golden, GraphEntry, ParityEntry, VerdictEntry
-from facealign.errors import GraphContractError
 from facealign.export.cost import macs_by_operator
-from facealign.export.graph import OPSET, bytes_from_graph, parameter_count
+from facealign.export.graph import OPSET, bytes_from_graph, check_onnx, parameter_count
+from facealign.export.lint import check_contract
 from facealign.export.parity import BATCH_SIZES, ParityReport
+from facealign.export.precision_rules import Precision
 from facealign.export.tensorrt.rules import check_tensorrt_rules
 from facealign.models.load import Model
 from facealign.pipeline.judge import Judge
@@ -21,10 +21,18 @@ from facealign.pipeline.progress import Stage
 from facealign.pipeline.reduce import Reduction
 from facealign.pipeline.run_crops import graph_runner
 from facealign.pipeline.verify import Points, measure_reduced
+from facealign.spec import TensorSpec, contract_input, contract_outputs
 
-__all__ = ["FULL", "Reference", "ShippedGraph", "full_graph", "reduced_graphs_of"]
+__all__ = [
+    "FULL",
+    "Reference",
+    "ShippedGraph",
+    "contract",
+    "full_graph",
+    "reduced_graphs_of",
+]
 
-FULL = "fp32"
+FULL: Precision = "fp32"
 _PURPOSES = {
     FULL: "any engine",
     "fp16": "TensorRT, and any engine with FP16 kernels",
@@ -57,6 +65,12 @@ class ShippedGraph:
     entry: GraphEntry
 
 
+def contract(model: Model) -> tuple[TensorSpec, tuple[TensorSpec, ...]]:
+    """Return the input and the outputs that the graph of `model` must have."""
+    outputs = contract_outputs(model.scheme.landmark_count, model.family.extra_outputs)
+    return contract_input(model.crop.size_px), outputs
+
+
 def full_graph(graph: ir.Model, parity: ParityReport) -> ShippedGraph:
     """Return the FP32 graph as it ships."""
     return ShippedGraph(bytes_from_graph(graph), _entry(FULL, graph, graph, parity))
@@ -85,7 +99,7 @@ def _reduced_graph(
     graph, golden = reduction.shipped, reference.golden
     graph.metadata_props.update({**full.metadata_props, "precision": reduction.precision})
     data = bytes_from_graph(graph)
-    _check(graph, data, reduction.precision)
+    _check(graph, reference.model, reduction.precision)
     parity = measure_reduced(reference.model, data, reference.points, stage)
     found = graph_runner(data)(golden.crops)
     off_px = np.linalg.norm(found - golden.landmarks, axis=2) * golden.crops.shape[1]  # (K, N)
@@ -100,19 +114,16 @@ def _reduced_graph(
     return ShippedGraph(data, entry)
 
 
-def _check(graph: ir.Model, data: bytes, precision: str) -> None:
-    try:
-        onnx.checker.check_model(onnx.load_from_string(data), full_check=True)
-    except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError) as error:
-        raise GraphContractError(
-            f"the ONNX checker refuses the {precision} graph: {error}"
-        ) from error
+def _check(graph: ir.Model, model: Model, precision: Precision) -> None:
+    image, outputs = contract(model)
+    check_contract(graph, image, outputs, precision=precision)
+    check_onnx(graph)
     if precision in _FOR_TENSORRT:
         check_tensorrt_rules(graph)
 
 
 def _entry(
-    precision: str,
+    precision: Precision,
     graph: ir.Model,
     full: ir.Model,
     parity: ParityReport,

@@ -10,12 +10,12 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from facealign.calibration import Loss, Search, Trial, largest_share
-from facealign.export.graph import bytes_from_graph
+from facealign.export.graph import bytes_from_graph, node_name
 from facealign.export.passes.precision import half_precision
 from facealign.export.passes.precision.every_rounding import with_every_rounding
 from facealign.export.passes.precision.ranges import audit_ranges
 from facealign.export.passes.quantize import Block, blocks_of, for_cpu, quantize
-from facealign.export.passes.quantize.products import node_name
+from facealign.export.precision_rules import Precision
 from facealign.pipeline.judge import Judge, Judgement, RunCrops
 from facealign.pipeline.progress import Stage
 from facealign.pipeline.run_crops import graph_runner
@@ -76,7 +76,7 @@ class Reduction:
         kept: Names of values that are FP32 because FP16 cannot hold them.
     """
 
-    precision: str
+    precision: Precision
     limits: Limits
     blocks: tuple[Block, ...]
     search: Search
@@ -121,7 +121,7 @@ class _Trials:
     judge: Judge
 
     def search(
-        self, precision: str, blocks: tuple[Block, ...], *, least_share: float, stage: Stage
+        self, precision: Precision, blocks: tuple[Block, ...], *, least_share: float, stage: Stage
     ) -> Reduction:
         """Return what came of the search for the largest share within the limits."""
         judgements: dict[tuple[str, ...], Judgement] = {}

@@ -26,8 +26,8 @@ from facealign.models.checkpoint import Checkpoint
 from facealign.models.detect import detect
 from facealign.models.family import Exportable, Family
 from facealign.models.load import Model
-from facealign.pipeline.contents import bundle_files, bundle_manifest, contract, golden_of
-from facealign.pipeline.graphs import FULL, full_graph
+from facealign.pipeline.contents import bundle_files, bundle_manifest, golden_of
+from facealign.pipeline.graphs import FULL, contract, full_graph
 from facealign.runtime.ort_engine import OrtEngine, run_graph
 from facealign.runtime.session import open_session
 from tests.conformance.general_faults import GENERAL_FAULTS, Plant

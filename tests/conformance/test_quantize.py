@@ -18,7 +18,7 @@ from facealign.export.passes.quantize import for_cpu, quantize, tensors_to_obser
 from facealign.export.precision_rules import Precision
 from facealign.export.tensorrt.rules import rule_problems
 from facealign.models.load import Model
-from facealign.pipeline.contents import contract
+from facealign.pipeline.graphs import contract
 from facealign.runtime.ort_engine import run_graph
 from tests.conformance.tiny import crops_of
 

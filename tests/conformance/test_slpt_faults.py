@@ -21,7 +21,7 @@ from facealign.export.lint import check_contract, contract_problems
 from facealign.export.parity import PARITY_BAR_PX, ParityReport, check_parity, measure_parity
 from facealign.models.families.slpt.exportable import ExportableSlpt
 from facealign.models.families.slpt.network import Slpt
-from facealign.pipeline.contents import contract
+from facealign.pipeline.graphs import contract
 from facealign.runtime.ort_engine import OrtEngine
 from tests.conformance.slpt_faults import MODULE_FAULTS, NETWORK_FAULTS, Fault, Spoil
 from tests.conformance.slpt_graph_faults import FORM_FAULTS, GRAPH_FAULTS

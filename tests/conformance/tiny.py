@@ -24,7 +24,8 @@ from facealign.models.checkpoint import Checkpoint
 from facealign.models.detect import Detection
 from facealign.models.family import discover_families
 from facealign.models.load import Asset, Model, assemble
-from facealign.pipeline.contents import contract, graph_metadata
+from facealign.pipeline.contents import graph_metadata
+from facealign.pipeline.graphs import contract
 
 __all__ = [
     "crops_of",

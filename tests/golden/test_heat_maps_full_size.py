@@ -10,7 +10,7 @@ from torch import nn
 from facealign.export.graph import graph_from_bytes, node_counts, parameter_count
 from facealign.export.lint import contract_problems
 from facealign.models.load import Model
-from facealign.pipeline.contents import contract
+from facealign.pipeline.graphs import contract
 from facealign.runtime.ort_engine import run_graph
 from tests.golden.full_size import SIZE_PX, Points, graph_bytes, recipe_model, relative_deviation
 

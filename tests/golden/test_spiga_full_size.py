@@ -16,7 +16,7 @@ from facealign.geometry import frame_from_crop, placement_from_boxes
 from facealign.models.families.spiga.face_model import read_face_model
 from facealign.models.families.spiga.network import Spiga, unit_image
 from facealign.models.load import Model
-from facealign.pipeline.contents import contract
+from facealign.pipeline.graphs import contract
 from facealign.runtime.ort_engine import run_graph
 from tests.golden.full_size import (
     GOLDEN,
