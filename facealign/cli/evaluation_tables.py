@@ -16,7 +16,7 @@ _DRIFT_UNITS = {"corners": f"{REFERENCE}'s eye corners' distance", "crop": "the 
 def evaluation_texts(evaluation: Evaluation) -> dict[str, str | Sequence[str] | dict[str, str]]:
     """Return what `print_facts` shows of an evaluation, a table for each graph among it."""
     texts: dict[str, str | Sequence[str] | dict[str, str]] = {
-        "data set": _data_set_text(evaluation),
+        "faces": _data_set_text(evaluation),
         "crops": _crops_text(evaluation),
     }
     has_labels = evaluation.face_set.truth is not None
@@ -55,19 +55,22 @@ def _crops_text(evaluation: Evaluation) -> str:
 
 
 def _table(evaluation: Evaluation, precision: str) -> list[str]:
-    """Return the scores of a graph, a line for all faces and one for each subset."""
+    """Return the scores of a graph, a line for all faces and one for each subset.
+
+    With WFLW's subsets and the labels before them, a line is as wide as a terminal of 80 columns.
+    """
     found = evaluation.precisions[precision]
     scores = _scores(found.report)
     differences = {_ALL: found.difference, **found.subset_differences}
     reference = _scores(evaluation.precisions[REFERENCE].report)
     width = max(map(len, scores))
     at = f"@{evaluation.threshold_percent:g}"
-    header = f"{'':<{width}}{'faces':>7}{'NME':>8}{'FR' + at:>8}{'AUC' + at:>8}{'P90':>8}"
-    lines = [header if precision == REFERENCE else f"{header}  change of NME, 95 % interval"]
+    header = f"{'':<{width}}{'faces':>6}{'NME':>7}{'FR' + at:>7}{'AUC' + at:>8}{'P90':>7}"
+    lines = [header if precision == REFERENCE else f"{header}  change of NME, 95 %"]
     for name, score in scores.items():
         change = score.nme_percent - reference[name].nme_percent
         interval = _interval_text(differences.get(name))
-        text = "" if precision == REFERENCE else f"  {change:+.4f} ({interval})"
+        text = "" if precision == REFERENCE else f"  {change:+.3f} {interval}"
         lines.append(f"{name:<{width}}{_score_text(score)}{text}")
     return [*lines, *([] if found.report is None else [_npe_text(found.report)])]
 
@@ -78,15 +81,15 @@ def _scores(report: EvaluationReport | None) -> dict[str, Score]:
 
 def _score_text(score: Score) -> str:
     return (
-        f"{score.face_count:>7}{score.nme_percent:>8.3f}{score.fr_percent:>8.2f}"
-        f"{score.auc_percent:>8.2f}{score.nme_p90_percent:>8.3f}"
+        f" {score.face_count:>5} {score.nme_percent:>6.3f} {score.fr_percent:>6.2f} "
+        f"{score.auc_percent:>7.2f} {score.nme_p90_percent:>6.3f}"
     )
 
 
 def _interval_text(difference: PairedDifference | None) -> str:
     if difference is None:
-        return "too few faces to say"
-    return f"{difference.low_percent:+.4f} to {difference.high_percent:+.4f}"
+        return "(too few faces)"
+    return f"[{difference.low_percent:+.3f}, {difference.high_percent:+.3f}]"
 
 
 def _npe_text(report: EvaluationReport) -> str:

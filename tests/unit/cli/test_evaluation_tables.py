@@ -29,8 +29,8 @@ def evaluation(
 def test_texts_have_a_table_for_each_graph_and_a_line_for_each_set(evaluation: Evaluation) -> None:
     texts = evaluation_texts(evaluation)
 
-    assert list(texts) == ["data set", "crops", "NME", "fp32", "int8", "drift", "jitter"]
-    assert texts["data set"] == "wflw test, the first 11 of 12 faces, wflw98"
+    assert list(texts) == ["faces", "crops", "NME", "fp32", "int8", "drift", "jitter"]
+    assert texts["faces"] == "wflw test, the first 11 of 12 faces, wflw98"
     assert [line.split()[0] for line in texts["int8"]] == ["faces", "all", "pose", "blur", "NPE90"]
 
 
@@ -42,6 +42,20 @@ def test_lines_of_a_table_have_their_numbers_in_columns(evaluation: Evaluation) 
     ends = [header.index(name) + len(name) for name in ("faces", "NME", "FR@10", "AUC@10", "P90")]
     assert all(row[end - 1].isdigit() for row in rows for end in ends)
     assert [len(row) for row in rows] == [len(header)] * 3
+
+
+def test_numbers_do_not_touch_where_an_error_is_huge(evaluation: Evaluation) -> None:
+    fp32 = evaluation.precisions["fp32"]
+    assert fp32.report is not None
+    huge = dataclasses.replace(fp32.report.overall, nme_percent=1234.5, nme_p90_percent=2345.5)
+    report = dataclasses.replace(fp32.report, overall=huge)
+    precisions = {"fp32": dataclasses.replace(fp32, report=report)}
+
+    table = evaluation_texts(dataclasses.replace(evaluation, precisions=precisions))["fp32"]
+
+    assert isinstance(table, list)
+    name, count, nme, _, _, p90 = table[1].split()
+    assert (name, count, nme, p90) == ("all", "11", "1234.500", "2345.500")
 
 
 def test_fp32_alone_has_no_drift(evaluation: Evaluation) -> None:
