@@ -23,6 +23,7 @@ from facealign.bundle import (
 from facealign.calibration import json_from_ranges, json_from_set_manifest
 from facealign.errors import ParityError
 from facealign.export.crops import face_boxes, face_frame, parity_crops
+from facealign.export.precision_rules import Precision
 from facealign.geometry import crops_from_frame, placement_from_boxes
 from facealign.models.checkpoint import Checkpoint
 from facealign.models.load import Model
@@ -93,7 +94,10 @@ def check_same_network(model: Model, manifest: Manifest) -> None:
 
 
 def bundle_files(
-    model: Model, graphs: Mapping[str, ShippedGraph], golden: Golden, reduced: Reductions | None
+    model: Model,
+    graphs: Mapping[Precision, ShippedGraph],
+    golden: Golden,
+    reduced: Reductions | None,
 ) -> dict[str, bytes]:
     """Return every file of the bundle but its manifest, by name."""
     files = {graph.entry.file: graph.data for graph in graphs.values()}
@@ -115,7 +119,7 @@ def bundle_files(
 def bundle_manifest(
     model: Model,
     checkpoint: Checkpoint,
-    graphs: Mapping[str, ShippedGraph],
+    graphs: Mapping[Precision, ShippedGraph],
     *,
     settings: Mapping[str, int],
 ) -> Manifest:

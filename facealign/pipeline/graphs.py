@@ -78,7 +78,7 @@ def full_graph(graph: ir.Model, parity: ParityReport) -> ShippedGraph:
 
 def reduced_graphs_of(
     full: ir.Model, reductions: Reductions | None, reference: Reference, stage: Stage
-) -> dict[str, ShippedGraph]:
+) -> dict[Precision, ShippedGraph]:
     """Return the graphs of reduced precision as they ship, checked once more and measured.
 
     Raises:
