@@ -42,7 +42,8 @@ class ConsoleProgress:
     @contextmanager
     def stage(self, name: str) -> Iterator[Stage]:
         """Show a stage while it runs, and one line when it has passed or failed."""
-        number = f"[{self._stages.index(name) + 1}/{len(self._stages)}]"
+        total = str(len(self._stages))
+        number = f"[{self._stages.index(name) + 1:>{len(total)}}/{total}]"
         label = f"{number} {name:<{self._width}}"
         started = time.perf_counter()
         shown = _ConsoleStage()

@@ -30,13 +30,12 @@ from facealign.cli.precision_options import (
     face_request,
     precision_request,
 )
+from facealign.models.source_file import checkpoint_stem
 
 if TYPE_CHECKING:  # torch comes with it, and a device that only runs bundles has none
     from facealign.pipeline.compile import Compiled
 
 __all__ = ["export"]
-
-_ENDINGS = (".tar", ".pth", ".pt", ".safetensors", ".bin", ".ckpt")
 
 
 def export(  # noqa: PLR0913, PLR0917  # typer makes an option of each
@@ -72,7 +71,7 @@ def export(  # noqa: PLR0913, PLR0917  # typer makes an option of each
     """
     from facealign.pipeline.compile import CompileRequest, compile_checkpoint
 
-    folder = output or Path(_stem(checkpoint.name) + ".bundle")
+    folder = output or Path(checkpoint_stem(checkpoint.name) + ".bundle")
     request = CompileRequest(
         checkpoint=checkpoint,
         folder=folder,
@@ -95,13 +94,6 @@ def export(  # noqa: PLR0913, PLR0917  # typer makes an option of each
     print_result(str(compiled.folder))
     bundle = shlex.quote(str(compiled.folder))
     say("next", f"facealign run {bundle} face.jpg --box x,y,w,h", style="dim")
-
-
-def _stem(name: str) -> str:
-    """Return the name of a checkpoint without its endings; ``best.pth.tar`` has two."""
-    for ending in _ENDINGS:
-        name = name.removesuffix(ending)
-    return name or "model"
 
 
 def _result(compiled: Compiled) -> dict[str, object]:

@@ -12,7 +12,7 @@ import typer
 from facealign.bundle import read_bundle
 from facealign.cli.console import print_facts, print_json
 from facealign.cli.options import FamilyOption, JsonOption, SetOption, settings_from_arguments
-from facealign.cli.texts import parity_text
+from facealign.cli.texts import parity_text, verdict_text
 
 __all__ = ["inspect"]
 
@@ -137,12 +137,17 @@ def _crop_text(crop: Mapping[str, Any]) -> _Text:
 
 
 def _graphs_text(graphs: Mapping[str, Mapping[str, Any]]) -> _Text:
-    return {
-        precision: f"{graph['file']}, opset {graph['opset']}, {graph['node_count']:,} nodes, "
-        f"{graph['parameter_count']:,} parameters, {_macs_text(graph['mac_count'])} "
-        f"multiply-accumulates, parity {parity_text(graph['parity'])}"
-        for precision, graph in graphs.items()
-    }
+    return {precision: _graph_text(graph) for precision, graph in graphs.items()}
+
+
+def _graph_text(graph: Mapping[str, Any]) -> str:
+    verdict = graph["verdict"]
+    return (
+        f"{graph['file']}, for {graph['purpose']}, opset {graph['opset']}, "
+        f"{graph['node_count']:,} nodes, {graph['parameter_count']:,} parameters, "
+        f"{_macs_text(graph['mac_count'])} multiply-accumulates, parity "
+        f"{parity_text(graph['parity'])}" + (f"; {verdict_text(verdict)}" if verdict else "")
+    )
 
 
 def _counts_text(counts: Mapping[str, int]) -> str:

@@ -60,7 +60,7 @@ def _compare(
 ) -> dict[str, Any]:
     from facealign.pipeline.compile import load_model
     from facealign.pipeline.contents import check_same_network
-    from facealign.pipeline.verify import verify_graph
+    from facealign.pipeline.verify import remembered_points, verify_graph, verify_reduced
 
     manifest = bundle.manifest
     checkpoint, model = load_model(
@@ -72,14 +72,19 @@ def _compare(
     )
     check_same_network(model, manifest)
     parity = {}
+    points = remembered_points(model)
     with progress.stage("verify") as stage:
         for precision, entry in manifest.graphs.items():
-            report = verify_graph(model, bundle.read_file(entry.file), stage)
+            data = bundle.read_file(entry.file)
+            if entry.verdict is None:
+                report = verify_graph(model, data, stage, points=points)
+            else:
+                report = verify_reduced(model, data, entry.parity, points, stage)
             parity[precision] = {
                 "max_px": report.max_px,
                 "p99_px": report.p99_px,
                 "crop_count": report.crop_count,
-                "bar_px": report.bar_px,
+                "bar_px": report.bar_px if entry.verdict is None else None,
             }
     is_same = checkpoint.sha256 == manifest.checkpoint.sha256
     return {"checkpoint": str(path), "is_same_checkpoint": is_same, "parity": parity}

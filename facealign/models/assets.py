@@ -12,9 +12,15 @@ from numpy.typing import NDArray
 from facealign.errors import AssetError, UsageError
 from facealign.models.array_formats import array_from_json, array_from_numpy, array_from_text
 from facealign.models.family import Family
-from facealign.models.source_file import did_you_mean, read_source_file
+from facealign.models.source_file import checkpoint_stem, did_you_mean, read_source_file
 
-__all__ = ["parse_assets", "read_array", "read_assets", "read_text_lines"]
+__all__ = [
+    "assets_beside",
+    "parse_assets",
+    "read_array",
+    "read_assets",
+    "read_text_lines",
+]
 
 _LARGEST_MIB = 256  # WFLW lists have 7500 lines of 207 fields, some 10 MiB
 _Reader = Callable[..., NDArray[Any]]
@@ -61,6 +67,37 @@ def parse_assets(
     return paths
 
 
+def assets_beside(checkpoint: Path, family: Family, hyperparameters: object) -> dict[str, Path]:
+    """Return the side files that lie beside a checkpoint and carry its name, by asset.
+
+    ``face.pt`` has its mean shape in ``face.mean-shape.npz``, with any ending that `read_array`
+    takes. So a checkpoint and what belongs to it travel together, and need no option.
+
+    Args:
+        checkpoint: File.
+        family: The family that it belongs to.
+        hyperparameters: Of the family's own class; they tell which side files it needs.
+
+    Raises:
+        UsageError: If there are two of one asset.
+    """
+    stem = checkpoint_stem(checkpoint.name)
+    found: dict[str, Path] = {}
+    for spec in family.assets(hyperparameters):
+        names = [f"{stem}.{spec.name}{ending}" for ending in _READERS]
+        paths = [checkpoint.with_name(name) for name in names]
+        present = [path for path in paths if path.is_file()]
+        if len(present) > 1:
+            listed = " and ".join(f"`{path.name}`" for path in present)
+            raise UsageError(
+                f"{listed} are both the {spec.name} of `{checkpoint.name}`; pass one with "
+                f"`--asset {spec.name}=FILE`"
+            )
+        if present:
+            found[spec.name] = present[0]
+    return found
+
+
 def read_assets(
     family: Family, hyperparameters: object, paths: Mapping[str, Path]
 ) -> dict[str, NDArray[np.float32]]:
@@ -79,7 +116,8 @@ def read_assets(
         if spec.name not in paths:
             raise AssetError(
                 f"`{family.name}` needs its {spec.name}, {spec.meaning}, which is not in the "
-                f"checkpoint ({spec.where}); pass `--asset {spec.name}=FILE`"
+                f"checkpoint ({spec.where}); pass `--asset {spec.name}=FILE`, or put it beside the "
+                f"checkpoint as `CHECKPOINT.{spec.name}.npy`"
             )
     return {spec.name: spec.read(paths[spec.name], hyperparameters) for spec in needed}
 

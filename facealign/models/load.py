@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from facealign.models.assets import parse_assets, read_assets
+from facealign.models.assets import assets_beside, parse_assets, read_assets
 from facealign.models.checkpoint import Checkpoint
 from facealign.models.detect import Detection, load_weights
 from facealign.models.family import Card, Exportable, Family
@@ -100,8 +101,12 @@ class Model:
         return {name: point.numpy() for name, point in points.items()}
 
 
-def load_assets(detection: Detection, arguments: Sequence[str]) -> dict[str, Asset]:
+def load_assets(
+    detection: Detection, arguments: Sequence[str], *, checkpoint: Path | None = None
+) -> dict[str, Asset]:
     """Return the side files that ``--asset NAME=FILE`` arguments name.
+
+    One that they do not name is looked for beside the checkpoint, see `assets_beside`.
 
     Raises:
         UsageError: If an argument cannot be understood.
@@ -109,6 +114,8 @@ def load_assets(detection: Detection, arguments: Sequence[str]) -> dict[str, Ass
     """
     family, hyperparameters = detection.family, detection.hyperparameters
     paths = parse_assets(arguments, family, hyperparameters)
+    if checkpoint is not None:
+        paths = {**assets_beside(checkpoint, family, hyperparameters), **paths}
     arrays = read_assets(family, hyperparameters, paths)
     return {
         name: Asset(array, paths[name].name, hashlib.sha256(paths[name].read_bytes()).hexdigest())

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from facealign.errors import CheckpointError
 
-__all__ = ["did_you_mean", "nearest_name", "read_source_file"]
+__all__ = ["checkpoint_stem", "did_you_mean", "nearest_name", "read_source_file"]
+
+_CHECKPOINT_ENDINGS = (".tar", ".pth", ".pt", ".safetensors", ".bin", ".ckpt")
 
 _NAMES_SHOWN = 5
 
@@ -87,3 +89,10 @@ def _files_inside(path: Path) -> str:
         return "pass a file"
     files = sorted(each.name for each in path.iterdir() if each.is_file())
     return f"pass one of its files: {did_you_mean('', files)}"
+
+
+def checkpoint_stem(name: str) -> str:
+    """Return the name of a checkpoint without its endings; ``best.pth.tar`` has two."""
+    for ending in _CHECKPOINT_ENDINGS:
+        name = name.removesuffix(ending)
+    return name or "model"

@@ -141,7 +141,7 @@ def load_model(
         detection = detect(checkpoint.shapes, settings=settings, family=family)
         stage.say(detection.family.describe(detection.hyperparameters))
     with progress.stage("load") as stage:
-        side_files = load_assets(detection, assets)
+        side_files = load_assets(detection, assets, checkpoint=path)
         model = assemble(checkpoint, detection, side_files)
         names = [f"{name} from {asset.file_name}" for name, asset in side_files.items()]
         stage.say(", ".join(["weights fit", *names]))

@@ -10,21 +10,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facealign.bundle import ParityEntry
 from facealign.errors import ParityError
 from facealign.export.crops import parity_crops
 from facealign.export.divergence import first_divergence
 from facealign.export.graph import expose_values
-from facealign.export.parity import BATCH_SIZES, ParityReport, check_parity, measure_parity
+from facealign.export.parity import (
+    BATCH_SIZES,
+    PARITY_BAR_PX,
+    ParityReport,
+    check_parity,
+    measure_parity,
+)
 from facealign.models.load import Model
 from facealign.models.rounding import rounding_noise_px
 from facealign.pipeline.progress import Stage
 from facealign.runtime.ort_engine import OrtEngine, run_graph
 
-__all__ = ["measure_reduced", "remembered_points", "verify_graph"]
+__all__ = ["measure_reduced", "remembered_points", "verify_graph", "verify_reduced"]
 
 Points = Callable[[NDArray[np.uint8]], dict[str, NDArray[Any]]]
 
 _LARGEST_BATCH = max(BATCH_SIZES)
+_REDUCED_MARGIN = 1.5  # as in the self-test: other kernels round otherwise
 
 
 def remembered_points(model: Model) -> Points:
@@ -58,6 +66,32 @@ def measure_reduced(model: Model, graph: bytes, points: Points, stage: Stage) ->
         return measure_parity(
             points, engine.run, crops, progress=lambda done: stage.advance(done, total=total)
         )
+
+
+def verify_reduced(
+    model: Model, graph: bytes, recorded: ParityEntry, points: Points, stage: Stage
+) -> ParityReport:
+    """Return how far a graph of reduced precision is from the module now.
+
+    Args:
+        model: The network, on torch.
+        graph: ONNX file.
+        recorded: What the manifest says of it.
+        points: Of `remembered_points`.
+        stage: Told about every batch.
+
+    Raises:
+        ParityError: If it is clearly further off than it was when the bundle was made.
+    """
+    report = measure_reduced(model, graph, points, stage)
+    allowed_px = _REDUCED_MARGIN * recorded.max_px + PARITY_BAR_PX
+    if not report.max_px <= allowed_px:
+        raise ParityError(
+            f"graph and module differ by {report.max_px:.4g} px at landmark "
+            f"{report.worst_landmark} of crop {report.worst_crop!r}; when the bundle was made it "
+            f"was {recorded.max_px:.4g} px, so the checkpoint is another, or the engine is wrong"
+        )
+    return report
 
 
 def verify_graph(

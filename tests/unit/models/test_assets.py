@@ -15,7 +15,13 @@ import pytest
 from numpy.typing import NDArray
 
 from facealign.errors import AssetError, UsageError
-from facealign.models.assets import parse_assets, read_array, read_assets, read_text_lines
+from facealign.models.assets import (
+    assets_beside,
+    parse_assets,
+    read_array,
+    read_assets,
+    read_text_lines,
+)
 from facealign.models.families.slpt import FAMILY
 from facealign.models.family import AssetSpec, Family
 
@@ -242,3 +248,30 @@ def test_read_assets_says_what_is_missing_and_where_it_is_from(
         r"\(`init_98\.npz` of the authors\); pass `--asset mean-shape=FILE`",
     ):
         read_assets(family, 2, {"graph": tmp_path / "a.txt"})
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "file"),
+    [
+        pytest.param("face.pt", "face.mean-shape.npz", id="pt"),
+        pytest.param("best.pth.tar", "best.mean-shape.txt", id="two-endings"),
+        pytest.param("v1.2.safetensors", "v1.2.mean-shape.npy", id="dot-in-name"),
+    ],
+)
+def test_assets_beside_finds_files_of_the_checkpoint_name(
+    tmp_path: Path, family: Family, checkpoint: str, file: str
+) -> None:
+    (tmp_path / file).touch()
+    (tmp_path / "other.mean-shape.npy").touch()
+
+    paths = assets_beside(tmp_path / checkpoint, family, 2)
+
+    assert paths == {"mean-shape": tmp_path / file}
+
+
+def test_assets_beside_refuses_two_files_of_one_asset(tmp_path: Path, family: Family) -> None:
+    (tmp_path / "face.mean-shape.npy").touch()
+    (tmp_path / "face.mean-shape.npz").touch()
+
+    with pytest.raises(UsageError, match=r"are both the mean-shape of `face\.pt`; pass one"):
+        assets_beside(tmp_path / "face.pt", family, 2)
