@@ -61,8 +61,12 @@ BudgetOption = Annotated[
     ),
 ]
 ObserverOption = Annotated[
-    Literal["entropy", "min_max", "mse", "percentile"],
-    typer.Option(help="How the range of a tensor is chosen from its values."),
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="How the range of a tensor is chosen from its values: entropy, min_max, mse or "
+        "percentile.",
+    ),
 ]
 Int8RestOption = Annotated[
     Literal["fp32", "fp16"],

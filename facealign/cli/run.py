@@ -40,7 +40,7 @@ class SomeImagesFailedError(InputError):
         self.details: Mapping[str, object] = {"images": list(results), "failed": failed}
 
 
-def run(
+def run(  # noqa: PLR0913  # typer makes an option of each
     bundle: BundleArgument,
     source: Annotated[
         Path,
@@ -60,6 +60,9 @@ def run(
     engine: Annotated[
         str, typer.Option(metavar="NAME", help="Engine that runs the graph.")
     ] = "onnxruntime",
+    precision: Annotated[
+        str, typer.Option(metavar="NAME", help="Which graph of the bundle, such as int8-cpu.")
+    ] = "fp32",
     as_json: JsonOption = False,
 ) -> None:
     """Find landmarks in an image, or in all of a folder.
@@ -73,7 +76,7 @@ def run(
     paths = image_paths(source)
     results: list[_Result] = []
     failures: dict[str, str] = {}
-    with open_session(bundle, engine=engine) as session:
+    with open_session(bundle, engine=engine, precision=precision) as session:
         for path, name in zip(paths, result_names(paths), strict=True):
             try:
                 result = _run_image(session, path, boxes, output / name)

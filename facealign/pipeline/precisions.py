@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import onnx_ir as ir
 
-from facealign.calibration import Ranges
+from facealign.calibration import Ranges, observer_names
 from facealign.errors import BudgetError, UsageError
 from facealign.export.crops import parity_crops
 from facealign.export.graph import bytes_from_graph
@@ -101,7 +101,8 @@ def check_precisions(request: PrecisionRequest) -> None:
     """Check what can be checked before a minute of work depends on it.
 
     Raises:
-        UsageError: If a precision is unknown, FP32 is missing, or INT8 has nothing to calibrate on.
+        UsageError: If a precision or an observer is unknown, FP32 is missing, INT8 has nothing to
+            calibrate on, or the budget is no number from 0 up.
     """
     unknown = [name for name in request.precisions if name not in PRECISIONS]
     if unknown:
@@ -114,6 +115,9 @@ def check_precisions(request: PrecisionRequest) -> None:
             "INT8 needs faces to calibrate on; pass `--calibration DIR`, a folder in the format of "
             "WFLW, 300W or COFW, or of images with boxes.csv"
         )
+    if request.observer not in observer_names():
+        known = ", ".join(observer_names())
+        raise UsageError(f"there is no observer {request.observer!r}; choose from {known}")
     if request.budget_points is not None and not 0 <= request.budget_points < float("inf"):
         raise UsageError(f"the budget must be 0 or more, got {request.budget_points}")
 

@@ -162,3 +162,11 @@ def test_run_replaces_older_results(run_cli: RunCli, workspace: Path) -> None:
 
     assert json.loads((workspace / "face.landmarks.json").read_text())["faces"]
     assert not list(workspace.glob(".*"))
+
+
+@pytest.mark.usefixtures("workspace")
+def test_run_takes_the_graph_of_a_precision(run_cli: RunCli) -> None:
+    code, _, stderr = run_cli("run", "good.bundle", "face.png", "--precision", "int8")
+
+    assert code == 2
+    assert "the bundle has no 'int8' graph; choose from fp32" in stderr
