@@ -1,6 +1,6 @@
 """Ranges of activations over calibration crops: what a scale of INT8 is made from.
 
-`curate` chooses the faces and `face_crops` cuts them out. `collect_ranges` runs a graph through a
+`curate` chooses the faces. `collect_ranges` runs a graph through a
 callable that it is given, and shows every value to an `Observer`; `convergence_of` says how many
 crops that took. `check_disjoint` keeps the images of an evaluation apart.
 """
@@ -9,7 +9,6 @@ from facealign.calibration.budget import CostedBlock, Loss, Search, Trial, large
 from facealign.calibration.convergence import Convergence, convergence_of, text_of_convergence
 from facealign.calibration.curate import CalibrationSet, curate
 from facealign.calibration.disjoint import check_disjoint, split_by_content
-from facealign.calibration.face_crops import CropRule, CropSource, Face, FaceCrops, face_crops
 from facealign.calibration.observers import Observer, make_observer, observer_names
 from facealign.calibration.ranges import (
     Ranges,
@@ -31,10 +30,6 @@ __all__ = [
     "CalibrationSet",
     "Convergence",
     "CostedBlock",
-    "CropRule",
-    "CropSource",
-    "Face",
-    "FaceCrops",
     "Loss",
     "Observer",
     "Ranges",
@@ -46,7 +41,6 @@ __all__ = [
     "collect_ranges",
     "convergence_of",
     "curate",
-    "face_crops",
     "json_from_ranges",
     "json_from_set_manifest",
     "largest_share",

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facealign.calibration.face_crops import CropRule, Face, boxes_of_faces
 from facealign.calibration.image_digest import image_sha256
 from facealign.calibration.set_manifest import (
     SELECTION_RULE,
@@ -20,6 +19,7 @@ from facealign.calibration.set_manifest import (
 )
 from facealign.calibration.stratify import stratified
 from facealign.datasets import AnnotatedFace
+from facealign.datasets.face_crops import CropRule, Face, boxes_of_faces
 from facealign.errors import CalibrationError, UsageError
 
 __all__ = ["CalibrationSet", "curate"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from facealign.calibration.face_crops import Face
 from facealign.calibration.image_digest import image_sha256
 from facealign.calibration.set_manifest import CalibrationManifest
+from facealign.datasets.face_crops import Face
 from facealign.errors import CalibrationError, first_of
 
 __all__ = ["check_disjoint", "split_by_content"]

@@ -6,7 +6,7 @@ import hashlib
 
 import msgspec
 
-from facealign.calibration.face_crops import CropSource
+from facealign.datasets.face_crops import CropSource
 from facealign.errors import CalibrationError
 from facealign.spec import CropSpec
 

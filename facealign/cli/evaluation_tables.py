@@ -45,7 +45,7 @@ def _data_set_text(evaluation: Evaluation) -> str:
 
 
 def _crops_text(evaluation: Evaluation) -> str:
-    crop, source = evaluation.face_set.crop, evaluation.face_set.crops_from
+    crop, source = evaluation.face_set.rule.spec, evaluation.face_set.rule.source
     rule = crop.from_box if source == "box" else crop.from_landmarks
     box = "the data set's box" if source == "box" else "the box around the landmarks"
     return (

@@ -10,6 +10,14 @@ from facealign.datasets.annotation_line import (
 )
 from facealign.datasets.cofw import read_cofw
 from facealign.datasets.face import AnnotatedFace, BoxedImage, BoxedImages, Dataset
+from facealign.datasets.face_crops import (
+    CropRule,
+    CropSource,
+    Face,
+    FaceCrops,
+    boxes_of_faces,
+    face_crops,
+)
 from facealign.datasets.folder import read_boxed_folder
 from facealign.datasets.image import IMAGE_ENDINGS, FaceImage, ImageFile, read_image
 from facealign.datasets.read import read_dataset
@@ -23,10 +31,16 @@ __all__ = [
     "AnnotatedFace",
     "BoxedImage",
     "BoxedImages",
+    "CropRule",
+    "CropSource",
     "Dataset",
+    "Face",
+    "FaceCrops",
     "FaceImage",
     "FaceLine",
     "ImageFile",
+    "boxes_of_faces",
+    "face_crops",
     "face_from_line",
     "line_from_face",
     "read_300w",

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facealign.bundle import Bundle, read_bundle
+from facealign.datasets import CropSource
 from facealign.errors import UsageError
 from facealign.evaluation import (
     Jitter,
@@ -24,7 +25,7 @@ from facealign.evaluation import (
 )
 from facealign.pipeline.evaluation_result import REFERENCE, Evaluation
 from facealign.pipeline.evaluation_scores import score_precisions
-from facealign.pipeline.face_set import CropsFrom, FaceSet, placement_at, read_face_set
+from facealign.pipeline.face_set import FaceSet, placement_at, read_face_set
 from facealign.pipeline.progress import SILENT, Progress, Stage
 from facealign.runtime import Session, open_session
 
@@ -54,7 +55,7 @@ class EvaluationRequest:
     dataset: Path
     split: str | None = None
     precisions: tuple[str, ...] = ()
-    crops_from: CropsFrom | None = None
+    crops_from: CropSource | None = None
     normalisation: Normalisation = "corners"
     threshold_percent: float = 10.0
     limit: int | None = None
@@ -151,7 +152,7 @@ def _read_faces(request: EvaluationRequest, bundle: Bundle, stage: Stage) -> Fac
     count, total = len(face_set.faces), face_set.total_count
     number = f"{count}" if count == total else f"the first {count} of {total}"
     split = f" {face_set.split}" if face_set.split else ""
-    stage.say(f"{face_set.name}{split}: {number} faces, crops from the {face_set.crops_from}")
+    stage.say(f"{face_set.name}{split}: {number} faces, crops from the {face_set.rule.source}")
     return face_set
 
 
@@ -159,12 +160,13 @@ def _run(
     sessions: Mapping[str, Session], face_set: FaceSet, stage: Stage
 ) -> dict[str, NDArray[np.float32]]:
     """Return the ``(F, N, 2)`` landmarks of each graph, a fraction of the crop."""
-    batches: dict[str, list[NDArray[np.float32]]] = {name: [] for name in sessions}
-    for crops in face_set.crops():
+    shape = (len(face_set.faces), face_set.scheme.landmark_count, 2)
+    found = {name: np.empty(shape, np.float32) for name in sessions}
+    for batch in face_set.crops():
         for name, session in sessions.items():
-            batches[name].append(session.run_crops(crops)["landmarks"])
-        stage.advance(len(crops), total=len(face_set.faces))
-    return {name: np.concatenate(own) for name, own in batches.items()}
+            found[name][batch.indices] = session.run_crops(batch.crops)["landmarks"]
+        stage.advance(len(batch.crops), total=len(face_set.faces))
+    return found
 
 
 def _spread(count: int, most: int) -> tuple[int, ...]:
@@ -187,11 +189,11 @@ def _tremble(
 ) -> dict[str, Jitter]:
     """Return the jitter of each graph; all of them see the same crops."""
     sequences: dict[str, list[NDArray[np.float64]]] = {name: [] for name in sessions}
-    size_px = face_set.crop.size_px
+    size_px = face_set.rule.spec.size_px
     for turn, index in enumerate(chosen):
         own = placement_at(face_set.placement, index)
         motion = dataclasses.replace(trembling, seed=trembling.seed + turn)
-        crops, squares = trembling_crops(face_set.frame(index), own, face_set.crop, motion)
+        crops, squares = trembling_crops(face_set.frame(index), own, face_set.rule.spec, motion)
         for name, session in sessions.items():
             found = session.run_crops(crops)["landmarks"]
             sequences[name].append(reference_px_from_crops(found, squares, own, size_px=size_px))

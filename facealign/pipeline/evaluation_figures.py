@@ -79,7 +79,7 @@ def _errors_percent(evaluation: Evaluation) -> NDArray[np.float64] | None:
 def _tile(evaluation: Evaluation, index: int, rank: int) -> FaceTile:
     face_set = evaluation.face_set
     placement = placement_at(face_set.placement, index)
-    spec = dataclasses.replace(face_set.crop, size_px=TILE_PX, interpolation="bilinear")
+    spec = dataclasses.replace(face_set.rule.spec, size_px=TILE_PX, interpolation="bilinear")
     truth = face_set.truth
     return FaceTile(
         picture=crops_from_frame(face_set.frame(index), placement, spec)[0],
@@ -127,5 +127,5 @@ def _title(evaluation: Evaluation) -> str:
     split = f" {face_set.split}" if face_set.split else ""
     return (
         f"{evaluation.manifest.family} on {face_set.name}{split}, {len(face_set.faces)} faces, "
-        f"crops from {face_set.crops_from}"
+        f"crops from {face_set.rule.source}"
     )

@@ -123,10 +123,10 @@ def nme_unit(normalisation: Normalisation) -> str:
 
 
 def _crop_facts(face_set: FaceSet) -> dict[str, object]:
-    crop = face_set.crop
-    rule = crop.from_box if face_set.crops_from == "box" else crop.from_landmarks
+    crop = face_set.rule.spec
+    rule = crop.from_box if face_set.rule.source == "box" else crop.from_landmarks
     return {
-        "from": face_set.crops_from,
+        "from": face_set.rule.source,
         **asdict(rule),
         "size_px": crop.size_px,
         "interpolation": crop.interpolation,

@@ -81,7 +81,7 @@ def _without_labels(
     jitter: Jitter,
     face_set: FaceSet,
 ) -> PrecisionEvaluation:
-    size_px = face_set.crop.size_px
+    size_px = face_set.rule.spec.size_px
     distances_px = drift_distances_px(own, reference, size_px=size_px)  # (F, N)
     lengths_px = drift_lengths_px(reference, size_px=size_px, scheme=face_set.scheme)  # (F,)
     return PrecisionEvaluation(

@@ -10,15 +10,20 @@ from numpy.typing import NDArray
 
 from facealign.calibration import (
     CalibrationManifest,
-    CropRule,
-    CropSource,
-    Face,
     check_disjoint,
     curate,
-    face_crops,
     split_by_content,
 )
-from facealign.datasets import AnnotatedFace, BoxedImages, Dataset, read_dataset
+from facealign.datasets import (
+    AnnotatedFace,
+    BoxedImages,
+    CropRule,
+    CropSource,
+    Dataset,
+    Face,
+    face_crops,
+    read_dataset,
+)
 from facealign.errors import DatasetError
 from facealign.evaluation import MIN_PAIRED_FACES
 from facealign.geometry import Placement, crop_from_frame

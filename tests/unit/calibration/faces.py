@@ -7,8 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from facealign.calibration import CropRule, CropSource
-from facealign.datasets import AnnotatedFace, BoxedImage, ImageFile
+from facealign.datasets import AnnotatedFace, BoxedImage, CropRule, CropSource, ImageFile
 from facealign.spec import CropSpec, SquareRule
 
 __all__ = ["HEIGHT_PX", "NAMES", "SPEC", "WIDTH_PX", "boxed_face", "face", "image_file", "rule"]

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facealign.calibration import Face, curate, json_from_set_manifest
-from facealign.datasets import AnnotatedFace
+from facealign.calibration import curate, json_from_set_manifest
+from facealign.datasets import AnnotatedFace, Face
 from facealign.errors import CalibrationError, DatasetError, UsageError
 from tests.unit.calibration.faces import NAMES, boxed_face, face, image_file, rule
 

@@ -117,7 +117,7 @@ def test_crop_rule_moves_the_landmarks(two_graphs: Path, faces: Path) -> None:
     by_landmarks = evaluate_bundle(EvaluationRequest(two_graphs, faces, crops_from="landmarks"))
 
     moved = by_landmarks.precisions["fp32"].landmarks - by_box.precisions["fp32"].landmarks
-    assert by_landmarks.face_set.crops_from == "landmarks"
+    assert by_landmarks.face_set.rule.source == "landmarks"
     assert np.abs(moved).max() > 0.1
 
 

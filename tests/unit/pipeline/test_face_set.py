@@ -24,8 +24,8 @@ def test_crops_are_cut_by_the_boxes_and_the_rule_for_boxes(
 
     crop = tiny_manifest.crop
     expected = crops_from_frame(frame, placement_from_boxes(BOXES, crop.from_box), crop)
-    assert [len(each) for each in crops] == [8, 4]
-    np.testing.assert_array_equal(crops[0][:6], expected)
+    assert [len(each.crops) for each in crops] == [8, 4]
+    np.testing.assert_array_equal(crops[0].crops[:6], expected)
 
 
 def test_crops_are_cut_by_the_landmarks_where_there_are_any(
@@ -36,7 +36,7 @@ def test_crops_are_cut_by_the_landmarks_where_there_are_any(
     assert face_set.truth is not None
     boxes = boxes_from_landmarks(face_set.truth.landmarks)
     expected = placement_from_boxes(boxes, tiny_manifest.crop.from_landmarks)
-    assert face_set.crops_from == "landmarks"
+    assert face_set.rule.source == "landmarks"
     np.testing.assert_array_equal(face_set.placement.centre, expected.centre)
     np.testing.assert_array_equal(face_set.placement.side, expected.side)
 
@@ -46,7 +46,7 @@ def test_folder_of_boxes_has_no_truth_and_is_cut_by_its_boxes(
 ) -> None:
     face_set = read_face_set(boxed, tiny_manifest)
 
-    assert (face_set.truth, face_set.split, face_set.crops_from) == (None, None, "box")
+    assert (face_set.truth, face_set.split, face_set.rule.source) == (None, None, "box")
     assert (face_set.name, len(face_set.faces)) == ("boxed", 2)
 
 
@@ -63,10 +63,10 @@ def test_image_with_several_faces_in_a_row_is_read_once(
     monkeypatch.setattr(ImageFile, "read", counting)
     face_set = read_face_set(faces, tiny_manifest)
 
-    crops = np.concatenate(list(face_set.crops()))
+    indices = np.concatenate([each.indices for each in face_set.crops()])
 
     assert read == ["a.png", "b.png"]
-    assert len(crops) == 12
+    assert sorted(indices.tolist()) == list(range(12))
 
 
 def test_limit_takes_the_first_faces_and_the_subsets_that_they_are_in(
@@ -108,7 +108,7 @@ def test_data_set_of_another_scheme_is_refused(faces: Path, tiny_manifest: Manif
 def test_folder_of_boxes_cannot_be_cropped_by_landmarks(
     boxed: Path, tiny_manifest: Manifest
 ) -> None:
-    with pytest.raises(UsageError, match="no landmarks to crop from; crop from its boxes"):
+    with pytest.raises(DatasetError, match="2 of 2 faces have no landmarks to crop from"):
         read_face_set(boxed, tiny_manifest, crops_from="landmarks")
 
 
@@ -124,7 +124,7 @@ def test_data_set_without_boxes_cannot_be_cropped_by_them(
         image.with_suffix(".pts").write_text(text)
     manifest = msgspec.structs.replace(tiny_manifest, scheme="300w68", landmark_count=68)
 
-    with pytest.raises(UsageError, match=r"has no box for `.*face\.png`; crop from the landmarks"):
+    with pytest.raises(DatasetError, match=r"3 of 3 faces have no box to crop from"):
         read_face_set(tmp_path / "300w", manifest, crops_from="box")
 
 
@@ -133,7 +133,7 @@ def test_face_outside_its_image_is_named(boxed: Path, tiny_manifest: Manifest) -
     face_set = read_face_set(boxed, tiny_manifest)
 
     with pytest.raises(
-        InputError, match=r"face crop 1 of `boxed` lies outside its image `a.png` of 160 x 120 px"
+        DatasetError, match=r"a face of `a.png` lies outside its frame of 160 x 120 px"
     ):
         list(face_set.crops())
 

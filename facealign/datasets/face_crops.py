@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from facealign.datasets import AnnotatedFace, BoxedImage, FaceImage
+from facealign.datasets.face import AnnotatedFace, BoxedImage
+from facealign.datasets.image import FaceImage
 from facealign.errors import DatasetError, InputError, first_of
 from facealign.geometry import (
     Placement,

@@ -7,9 +7,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from facealign.calibration import CropSource, Face, face_crops
-from facealign.calibration.face_crops import boxes_of_faces
-from facealign.datasets import AnnotatedFace, BoxedImage, ImageFile
+from facealign.datasets import (
+    AnnotatedFace,
+    BoxedImage,
+    CropSource,
+    Face,
+    ImageFile,
+    boxes_of_faces,
+    face_crops,
+)
 from facealign.errors import DatasetError, InputError
 from facealign.geometry import crops_from_frame, frame_from_crop, placement_from_boxes
 from tests.unit.calibration.faces import LANDMARKS, SPEC, boxed_face, face, image_file, rule
