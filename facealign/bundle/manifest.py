@@ -228,6 +228,11 @@ def manifest_from_json(data: bytes) -> Manifest:
                 f"`{MANIFEST_NAME}` has schema version {version} and this facealign reads "
                 f"{SCHEMA_VERSION}; upgrade facealign"
             )
+        if 1 <= version < SCHEMA_VERSION:
+            raise IntegrityError(
+                f"`{MANIFEST_NAME}` has schema version {version}, of an older facealign; compile "
+                "the bundle again"
+            )
         manifest = msgspec.json.decode(data, type=Manifest)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise IntegrityError(_malformed(str(error))) from error

@@ -13,6 +13,7 @@ from facealign.calibration import (
     check_disjoint,
     curate,
     split_by_content,
+    text_of_set,
 )
 from facealign.datasets import (
     AnnotatedFace,
@@ -96,10 +97,7 @@ def read_face_sets(
     total = len(chosen.faces) + len(held)
     calibration_crops, _ = _crops(chosen.faces, rule, stage, total)
     crops, truth_px = _crops(held, rule, stage, total)
-    stage.say(
-        f"{len(calibration_crops)} to calibrate on, {len(crops)} held out ({title}), cut out by "
-        f"their {request.crops_from}"
-    )
+    stage.say(f"{text_of_set(chosen.manifest)}; {len(crops)} others to judge by ({title})")
     held_out = HeldOut(title, request.crops_from, crops, truth_px, _subsets(held, names))
     return FaceSets(chosen.manifest, calibration_crops, held_out)
 

@@ -69,6 +69,13 @@ def test_json_from_manifest_sorts_its_keys(complete: Manifest) -> None:
     assert json.dumps(json.loads(data), sort_keys=True) == json.dumps(json.loads(data))
 
 
+def test_manifest_from_json_asks_to_compile_again_when_the_schema_is_older() -> None:
+    with pytest.raises(
+        IntegrityError, match=r"schema version 1, of an older .* compile the bundle"
+    ):
+        manifest_from_json(b'{"schema_version": 1, "graphs": {}}')
+
+
 def test_manifest_from_json_asks_to_upgrade_when_the_schema_is_newer(
     plain_json: dict[str, Any],
 ) -> None:
