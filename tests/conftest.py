@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from facealign.bundle import (
+    SCHEMA_VERSION,
     CardEntry,
     Fingerprint,
     Golden,
@@ -135,7 +136,7 @@ def tiny_golden() -> Golden:
 def tiny_manifest() -> Manifest:
     """Return the manifest of the tiny bundle, with no files yet."""
     return Manifest(
-        schema_version=1,
+        schema_version=SCHEMA_VERSION,
         facealign_version="0.1.0",
         family="tiny",
         title="Means and slopes, for tests",
