@@ -1,0 +1,235 @@
+"""Train the demo checkpoint: a small SLPT, from scratch, on faces of `facealign synth`.
+
+    python examples/train_demo.py --work /tmp/demo --out examples/demo
+
+renders a data set into the work folder (unless it is there), trains on its training list, chooses
+the best weights on its test list, and scores them on faces of another seed. It writes ``demo.pt``,
+``demo.mean-shape.npy`` and ``demo.json``; the last says what came of it, and in which time.
+
+Everything is seeded, and one thread gives the same weights on one machine. Another processor, or
+another version of torch, sums in another order, and training amplifies that: weights then differ,
+and figures by what luck does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import math
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from demo_faces import Faces, read_faces, training_batch
+from demo_network import DEMO_SIZES, new_network, stage_landmarks
+from demo_provenance import Training, write_demo
+from demo_score import score
+from torch import Tensor, nn
+
+from facealign.models.blocks.imagenet import normalised_image
+from facealign.models.families.slpt import FAMILY
+from facealign.models.families.slpt.mean_shape import read_mean_shape
+from facealign.models.families.slpt.network import Slpt
+from facealign.spec import CropSpec
+from facealign.synth import TRAIN_LIST, write_dataset
+
+__all__ = ["main"]
+
+_BATCH = 16
+_PEAK_RATE = 2e-3
+_LAST_RATE = 0.01  # of the peak
+_WARM_UP = 0.04  # of a phase
+_FROZEN_FROM = 0.8  # of the last phase: from then on BatchNorm uses its running statistics
+_DECAY = 0.995  # of the averaged weights, which are those that count
+_LARGEST_GRADIENT = 1.0
+_LEAST_EYES = 0.2  # of the crop; eyes that are closer, in profile, do not weigh more
+_BETA = 0.02  # of the distance of the eyes: errors below count squared
+_VALIDATION_FACES = 128
+_VALIDATE_EVERY = 100  # steps
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One part of training, with a learning rate that rises and falls once.
+
+    It ends with its steps, or with its minutes if they are over before.
+    """
+
+    size_px: int
+    steps: int
+    minutes: float
+    peak_rate: float
+    freezes: bool
+
+
+@dataclass(slots=True)
+class Run:
+    """What training carries from step to step."""
+
+    network: Slpt
+    average: Slpt
+    faces: Faces
+    validation: Faces
+    seed: int
+    best_file: Path
+    step: int = 0
+    best_percent: float = math.inf
+    started: float = field(default_factory=time.perf_counter)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Train, score and write what the command line asks for.
+
+    Args:
+        arguments: Of the command line; its own if None.
+    """
+    options = _parser().parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    render_s = _render(options.work / "faces", options.faces, options.seed)
+    folder = options.work / "faces"
+    mean_shape = read_mean_shape(folder / TRAIN_LIST, DEMO_SIZES)
+    network = new_network(torch.from_numpy(mean_shape), seed=options.seed)
+    run = Run(
+        network=network,
+        average=copy.deepcopy(network).eval(),
+        faces=read_faces(folder, "train"),
+        validation=read_faces(folder, "test", count=_VALIDATION_FACES),
+        seed=options.seed,
+        best_file=options.work / "best.pt",
+    )
+    steps = [_train(run, phase) for phase in _phases(options.steps, options.minutes)]
+    training = Training(
+        command=shlex.join(["python", "examples/train_demo.py", *(arguments or sys.argv[1:])]),
+        seed=options.seed,
+        face_count=len(run.faces),
+        steps=(steps[0], steps[1]),
+        batch=_BATCH,
+        validation_nme_percent=run.best_percent,
+        render_s=render_s,
+        train_s=time.perf_counter() - run.started,
+    )
+    write_demo(options.out, torch.load(run.best_file), mean_shape, training)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--work", type=Path, required=True, help="for faces and the best weights")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "demo")
+    parser.add_argument("--faces", type=int, default=4000, help="one of five is for validation")
+    parser.add_argument("--seed", type=int, default=1, help="of faces, weights and changes")
+    parser.add_argument(
+        "--steps", type=int, nargs=2, default=(4000, 1500), help="at 128 px, then at 256 px"
+    )
+    parser.add_argument(
+        "--minutes", type=float, nargs=2, default=(math.inf, math.inf), help="that they may take"
+    )
+    parser.add_argument("--threads", type=int, default=1)
+    return parser
+
+
+def _render(folder: Path, count: int, seed: int) -> float:
+    """Write the data set if it is not there; return the seconds that took."""
+    started = time.perf_counter()
+    if not folder.exists():
+        write_dataset(folder, count=count, seed=seed)
+    return time.perf_counter() - started
+
+
+def _phases(steps: Sequence[int], minutes: Sequence[float]) -> tuple[Phase, Phase]:
+    return (
+        Phase(128, steps[0], minutes[0], _PEAK_RATE, freezes=False),
+        Phase(256, steps[1], minutes[1], _PEAK_RATE / 2, freezes=True),
+    )
+
+
+def _train(run: Run, phase: Phase) -> int:
+    """Return the number of steps done."""
+    optimizer = torch.optim.AdamW(run.network.parameters(), lr=phase.peak_rate, weight_decay=1e-3)
+    crop = replace(FAMILY.crop(DEMO_SIZES), size_px=phase.size_px)
+    run.network.train()
+    started, first = time.perf_counter(), run.step
+    while (progress := _progress(run.step - first, started, phase)) < 1:
+        if phase.freezes and progress >= _FROZEN_FROM:
+            _freeze_statistics(run.network)
+        for group in optimizer.param_groups:
+            group["lr"] = phase.peak_rate * _rate(progress)
+        loss = _batch_loss(run, crop)
+        _update(run.network, optimizer, loss)
+        _follow(run.average, run.network)
+        run.step += 1
+        if run.step % _VALIDATE_EVERY == 0:
+            _validate(run, phase, loss.item())
+    _validate(run, phase, math.nan)
+    return run.step - first
+
+
+def _progress(steps: int, started: float, phase: Phase) -> float:
+    minutes = (time.perf_counter() - started) / 60
+    return max(steps / phase.steps, minutes / phase.minutes)
+
+
+def _batch_loss(run: Run, crop: CropSpec) -> Tensor:
+    rng = np.random.default_rng([run.seed, run.step])
+    chosen = rng.choice(len(run.faces), _BATCH, replace=False).tolist()
+    crops, landmarks = training_batch(run.faces, chosen, rng, crop=crop)
+    return _loss(run.network, torch.from_numpy(crops), torch.from_numpy(landmarks))
+
+
+def _rate(progress: float) -> float:
+    """Return the learning rate as a share of its peak: up in a line, down in half a cosine."""
+    if progress < _WARM_UP:
+        return max(progress / _WARM_UP, _LAST_RATE)
+    fallen = (progress - _WARM_UP) / (1 - _WARM_UP)
+    return _LAST_RATE + (1 - _LAST_RATE) * (1 + math.cos(math.pi * fallen)) / 2
+
+
+def _loss(network: Slpt, crops: Tensor, landmarks: Tensor) -> Tensor:
+    """Return the mean error of all stages, in distances of the outer eye corners, as NME is."""
+    stages = torch.stack(stage_landmarks(network, normalised_image(crops)))  # (S, B, N, 2)
+    eyes = (landmarks[:, 60] - landmarks[:, 72]).norm(dim=-1).clamp(min=_LEAST_EYES)
+    errors = (stages - landmarks) / eyes[:, None, None]
+    return nn.functional.smooth_l1_loss(errors, torch.zeros_like(errors), beta=_BETA)
+
+
+def _update(network: Slpt, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    optimizer.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(network.parameters(), _LARGEST_GRADIENT, error_if_nonfinite=True)
+    optimizer.step()
+
+
+def _follow(average: Slpt, network: Slpt) -> None:
+    """Move the averaged weights and statistics a little towards the newest."""
+    newest = network.state_dict()
+    for key, own in average.state_dict().items():
+        if own.is_floating_point():
+            own.lerp_(newest[key], 1 - _DECAY)
+        else:
+            own.copy_(newest[key])
+
+
+def _freeze_statistics(network: Slpt) -> None:
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+
+
+def _validate(run: Run, phase: Phase, loss: float) -> None:
+    """Print the state of training; keep the averaged weights if they are the best of this size."""
+    found = score(run.average, run.validation, size_px=phase.size_px)
+    nme = found.overall.overall.nme_percent
+    stages = " ".join(f"{each:.2f}" for each in found.stage_nme_percent)
+    elapsed = time.perf_counter() - run.started
+    print(f"{elapsed:6.0f} s  step {run.step}  loss {loss:.4f}  NME of stages {stages}", flush=True)
+    if phase.freezes and nme < run.best_percent:
+        run.best_percent = nme
+        torch.save(run.average.state_dict(), run.best_file)
+
+
+if __name__ == "__main__":
+    main()
