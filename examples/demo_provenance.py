@@ -104,9 +104,7 @@ def _held_out(network: Slpt, faces: Faces) -> dict[str, object]:
         "fr10_percent": found.overall.overall.fr_percent,
         "auc10_percent": found.overall.overall.auc_percent,
         "nme_percent_of_stages": found.stage_nme_percent,
-        "nme_percent_from_boxes": score(
-            network, faces, from_boxes=True
-        ).overall.overall.nme_percent,
+        "nme_percent_from_boxes": from_boxes.overall.overall.nme_percent,
         "subsets": _subsets(found),
         "first": _first(network, CHECKED_FACES),
     }
