@@ -39,7 +39,7 @@ class Training:
         command: That made them.
         seed: Of faces, first weights and changes.
         face_count: Faces trained on.
-        steps: At crops of 128 px, and then of 256 px.
+        steps: Of the backbone alone at 128 px, of all at 128 px, of all at 256 px.
         batch: Crops of a step.
         validation_nme_percent: By which the best weights were chosen.
         render_s: Seconds to draw the data set; near 0 if it was there.
@@ -49,7 +49,7 @@ class Training:
     command: str
     seed: int
     face_count: int
-    steps: tuple[int, int]
+    steps: tuple[int, ...]
     batch: int
     validation_nme_percent: float
     render_s: float

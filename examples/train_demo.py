@@ -29,6 +29,7 @@ from demo_faces import Faces, read_faces, training_batch
 from demo_network import DEMO_SIZES, new_network, stage_landmarks
 from demo_provenance import Training, write_demo
 from demo_score import score
+from demo_warm_start import learn_places
 from torch import Tensor, nn
 
 from facealign.models.blocks.imagenet import normalised_image
@@ -41,8 +42,11 @@ from facealign.synth import TRAIN_LIST, write_dataset
 __all__ = ["main"]
 
 _BATCH = 16
-_PEAK_RATE = 1.5e-3
-_HEAD_SHARE = 0.4  # of the rate, for all but the backbone; with more it forgets the picture
+_STEPS = (1000, 1000, 400)
+_WARM_START_STREAM = 1 << 20  # apart from the steps behind it
+_WARM_START_RATE = 3e-3
+_PEAK_RATE = 1e-3
+_HEAD_SHARE = 0.7  # of the rate, for all but the backbone
 _LAST_RATE = 0.01  # of the peak
 _WARM_UP = 0.04  # of a phase
 _FROZEN_FROM = 0.8  # of the last phase: from then on BatchNorm uses its running statistics
@@ -103,12 +107,13 @@ def main(arguments: list[str] | None = None) -> None:
         seed=options.seed,
         best_file=options.work / "best.pt",
     )
-    steps = [_train(run, phase) for phase in _phases(options.steps, options.minutes)]
+    first, *others = _phases(options.steps, options.minutes)
+    steps = (_warm_start(run, first), *(_train(run, phase) for phase in others))
     training = Training(
         command=shlex.join(["python", "examples/train_demo.py", *(arguments or sys.argv[1:])]),
         seed=options.seed,
         face_count=len(run.faces),
-        steps=(steps[0], steps[1]),
+        steps=steps,
         batch=_BATCH,
         validation_nme_percent=run.best_percent,
         render_s=render_s,
@@ -124,10 +129,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--faces", type=int, default=4000, help="one of five is for validation")
     parser.add_argument("--seed", type=int, default=1, help="of faces, weights and changes")
     parser.add_argument(
-        "--steps", type=int, nargs=2, default=(4000, 1500), help="at 128 px, then at 256 px"
+        "--steps", type=int, nargs=3, default=_STEPS, help="of the backbone, at 128 px, at 256 px"
     )
     parser.add_argument(
-        "--minutes", type=float, nargs=2, default=(math.inf, math.inf), help="that they may take"
+        "--minutes", type=float, nargs=3, default=[math.inf] * 3, help="that they may take"
     )
     parser.add_argument("--threads", type=int, default=1)
     return parser
@@ -141,10 +146,23 @@ def _render(folder: Path, count: int, seed: int) -> float:
     return time.perf_counter() - started
 
 
-def _phases(steps: Sequence[int], minutes: Sequence[float]) -> tuple[Phase, Phase]:
+def _phases(steps: Sequence[int], minutes: Sequence[float]) -> tuple[Phase, Phase, Phase]:
     return (
-        Phase(128, steps[0], minutes[0], _PEAK_RATE, freezes=False),
-        Phase(256, steps[1], minutes[1], _PEAK_RATE / 2, freezes=True),
+        Phase(128, steps[0], minutes[0], _WARM_START_RATE, freezes=False),
+        Phase(128, steps[1], minutes[1], _PEAK_RATE, freezes=False),
+        Phase(256, steps[2], minutes[2], _PEAK_RATE / 2, freezes=True),
+    )
+
+
+def _warm_start(run: Run, phase: Phase) -> int:
+    """Return the number of steps done."""
+    crop = replace(FAMILY.crop(DEMO_SIZES), size_px=phase.size_px)
+    started = time.perf_counter()
+    return learn_places(
+        run.network,
+        lambda step: _batch(run, [run.seed, _WARM_START_STREAM, step], crop),
+        rate=lambda progress: phase.peak_rate * _rate(progress),
+        progress=lambda step: _progress(step, started, phase),
     )
 
 
@@ -160,10 +178,10 @@ def _train(run: Run, phase: Phase) -> int:
             _freeze_statistics(run.network)
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"] * _rate(progress)
-        loss = _batch_loss(run, crop)
+        loss = _loss(run.network, *_batch(run, [run.seed, run.step], crop))
         losses.append(loss.item())
         _update(run.network, optimizer, loss)
-        _follow(run.average, run.network)
+        _follow(run.average, run.network, run.step)
         run.step += 1
         if run.step % _VALIDATE_EVERY == 0:
             _validate(run, phase, losses)
@@ -190,11 +208,11 @@ def _progress(steps: int, started: float, phase: Phase) -> float:
     return max(steps / phase.steps, minutes / phase.minutes)
 
 
-def _batch_loss(run: Run, crop: CropSpec) -> Tensor:
-    rng = np.random.default_rng([run.seed, run.step])
+def _batch(run: Run, stream: Sequence[int], crop: CropSpec) -> tuple[Tensor, Tensor]:
+    rng = np.random.default_rng(stream)
     chosen = rng.choice(len(run.faces), _BATCH, replace=False).tolist()
     crops, landmarks = training_batch(run.faces, chosen, rng, crop=crop)
-    return _loss(run.network, torch.from_numpy(crops), torch.from_numpy(landmarks))
+    return torch.from_numpy(crops), torch.from_numpy(landmarks)
 
 
 def _rate(progress: float) -> float:
@@ -220,12 +238,13 @@ def _update(network: Slpt, optimizer: torch.optim.Optimizer, loss: Tensor) -> No
     optimizer.step()
 
 
-def _follow(average: Slpt, network: Slpt) -> None:
+def _follow(average: Slpt, network: Slpt, step: int) -> None:
     """Move the averaged weights and statistics a little towards the newest."""
     newest = network.state_dict()
+    share = max(1 - _DECAY, 9 / (10 + step))
     for key, own in average.state_dict().items():
         if own.is_floating_point():
-            own.lerp_(newest[key], 1 - _DECAY)
+            own.lerp_(newest[key], share)
         else:
             own.copy_(newest[key])
 
@@ -241,8 +260,8 @@ def _validate(run: Run, phase: Phase, losses: Sequence[float]) -> None:
     found = score(run.average, run.validation, size_px=phase.size_px)
     nme = found.overall.overall.nme_percent
     stages = " ".join(f"{each:.2f}" for each in found.stage_nme_percent)
-    elapsed = time.perf_counter() - run.started
-    print(f"{elapsed:6.0f} s  step {run.step}  loss {np.mean(losses[-_VALIDATE_EVERY:]):.4f}  NME of stages {stages}", flush=True)
+    elapsed, loss = time.perf_counter() - run.started, np.mean(losses[-_VALIDATE_EVERY:])
+    print(f"{elapsed:6.0f} s  step {run.step}  loss {loss:.4f}  NME of stages {stages}", flush=True)
     if phase.freezes and nme < run.best_percent:
         run.best_percent = nme
         torch.save(run.average.state_dict(), run.best_file)
