@@ -152,7 +152,7 @@ def training_batch(
         pixels = cv2.warpAffine(
             faces.frames[index], crop.size_px * matrix, (crop.size_px, crop.size_px)
         )
-        crops[place] = _degraded(pixels, rng)
+        crops[place] = _degraded(np.asarray(pixels, np.uint8), rng)
     return crops, landmarks
 
 

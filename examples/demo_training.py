@@ -157,7 +157,7 @@ def _loss(network: Slpt, crops: Tensor, landmarks: Tensor) -> Tensor:
 
 def _update(network: Slpt, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     optimizer.zero_grad()
-    loss.backward()
+    torch.autograd.backward(loss)
     nn.utils.clip_grad_norm_(network.parameters(), _LARGEST_GRADIENT, error_if_nonfinite=True)
     optimizer.step()
 

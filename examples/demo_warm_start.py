@@ -52,7 +52,7 @@ def learn_places(
         maps = network.backbone.projection(network.backbone(normalised_image(crops)))
         loss = _surprise(heat(maps), landmarks)
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         losses.append(loss.item())
         step += 1
@@ -70,6 +70,6 @@ def _surprise(heat: Tensor, landmarks: Tensor) -> Tensor:
     places = landmarks.clamp(0, 1) * (size - 1)  # (B, N, 2), in cells
     offsets = torch.arange(size) - places.unsqueeze(-1)  # (B, N, 2, size)
     bells = torch.softmax(-offsets.square() / (2 * _SIGMA**2), dim=-1)
-    log_share = torch.log_softmax(heat.flatten(2), dim=-1).unflatten(2, (size, size))
-    found = (log_share * bells[:, :, 1].unsqueeze(-1) * bells[:, :, 0].unsqueeze(-2)).sum((2, 3))
-    return -found.mean()
+    log_share = torch.log_softmax(heat.flatten(2), dim=-1).reshape(heat.shape)
+    bell = bells[:, :, 1].unsqueeze(-1) * bells[:, :, 0].unsqueeze(-2)  # (B, N, H, W)
+    return -torch.sum(log_share * bell, dim=(2, 3)).mean()
