@@ -41,6 +41,7 @@ class Training:
         face_count: Faces trained on.
         steps: Of the backbone alone at 128 px, of all at 128 px, of all at 256 px.
         batch: Crops of a step.
+        started_from: Name of the file of weights that training went on from; None if from scratch.
         validation_nme_percent: By which the best weights were chosen.
         render_s: Seconds to draw the data set; near 0 if it was there.
         train_s: Seconds to train, validation included.
@@ -51,6 +52,7 @@ class Training:
     face_count: int
     steps: tuple[int, ...]
     batch: int
+    started_from: str | None
     validation_nme_percent: float
     render_s: float
     train_s: float

@@ -21,9 +21,8 @@ from facealign.models.families.slpt import FAMILY
 from facealign.models.families.slpt.network import Slpt
 from facealign.spec import CropSpec
 
-__all__ = ["BATCH", "STEPS", "Phase", "Run", "phases", "train", "warm_start"]
+__all__ = ["STEPS", "Phase", "Run", "phases", "train", "warm_start"]
 
-BATCH = 16
 STEPS = (1000, 1000, 400)
 _WARM_START_STREAM = 1 << 20  # apart from the steps behind it
 _WARM_START_RATE = 3e-3
@@ -32,7 +31,7 @@ _HEAD_SHARE = 0.7  # of the rate, for all but the backbone
 _LAST_RATE = 0.01  # of the peak
 _WARM_UP = 0.04  # of a phase
 _FROZEN_FROM = 0.8  # of the last phase: from then on BatchNorm uses its running statistics
-_DECAY = 0.995  # of the averaged weights, which are those that count
+_DECAY = 0.98  # of the averaged weights, which are those that count
 _LARGEST_GRADIENT = 1.0
 _EYES = (60, 72)  # the outer corners in WFLW's order
 _LEAST_EYES = 0.2  # of the crop; eyes that are closer, in profile, do not weigh more
@@ -64,6 +63,7 @@ class Run:
     validation: Faces
     seed: int
     best_file: Path
+    batch: int
     step: int = 0
     best_percent: float = math.inf
     started: float = field(default_factory=time.perf_counter)
@@ -74,7 +74,7 @@ def phases(steps: Sequence[int], minutes: Sequence[float]) -> tuple[Phase, Phase
     return (
         Phase(128, steps[0], minutes[0], _WARM_START_RATE, freezes=False),
         Phase(128, steps[1], minutes[1], _PEAK_RATE, freezes=False),
-        Phase(256, steps[2], minutes[2], _PEAK_RATE / 2, freezes=True),
+        Phase(256, steps[2], minutes[2], _PEAK_RATE, freezes=True),
     )
 
 
@@ -109,7 +109,8 @@ def train(run: Run, phase: Phase) -> int:
         run.step += 1
         if run.step % _VALIDATE_EVERY == 0:
             _validate(run, phase, losses)
-    _validate(run, phase, losses)
+    if losses:
+        _validate(run, phase, losses)
     return run.step - first
 
 
@@ -128,13 +129,15 @@ def _optimizer(network: Slpt, rate: float) -> torch.optim.Optimizer:
 
 
 def _progress(steps: int, started: float, phase: Phase) -> float:
+    if phase.steps == 0:
+        return 1.0
     minutes = (time.perf_counter() - started) / 60
     return max(steps / phase.steps, minutes / phase.minutes)
 
 
 def _batch(run: Run, stream: Sequence[int], crop: CropSpec) -> tuple[Tensor, Tensor]:
     rng = np.random.default_rng(stream)
-    chosen = rng.choice(len(run.faces), BATCH, replace=False).tolist()
+    chosen = rng.choice(len(run.faces), run.batch, replace=False).tolist()
     crops, landmarks = training_batch(run.faces, chosen, rng, crop=crop)
     return torch.from_numpy(crops), torch.from_numpy(landmarks)
 

@@ -6,6 +6,11 @@ renders a data set into the work folder (unless it is there), trains on its trai
 the best weights on its test list, and scores them on faces of another seed. It writes ``demo.pt``,
 ``demo.mean-shape.npy`` and ``demo.json``; the last says what came of it, and in which time.
 
+The backbone is trained alone first, then everything, both on crops of 128 px, which cost a quarter;
+then everything on crops of 256 px. ``--start FILE`` goes on from weights. The committed checkpoint
+was made in two such parts, on two threads of a shared machine, and was stopped by the clock: about
+half an hour in all. It is worse than what the same commands with more minutes would give.
+
 Everything is seeded, and one thread gives the same weights on one machine. Another processor, or
 another version of torch, sums in another order, and training amplifies that: weights then differ,
 and figures by what luck does.
@@ -25,7 +30,7 @@ import torch
 from demo_faces import read_faces
 from demo_network import DEMO_SIZES, new_network
 from demo_provenance import Training, write_demo
-from demo_training import BATCH, STEPS, Run, phases, train, warm_start
+from demo_training import STEPS, Run, phases, train, warm_start
 
 from facealign.models.families.slpt.mean_shape import read_mean_shape
 from facealign.synth import TRAIN_LIST, write_dataset
@@ -47,6 +52,8 @@ def main(arguments: list[str] | None = None) -> None:
     folder = options.work / "faces"
     mean_shape = read_mean_shape(folder / TRAIN_LIST, DEMO_SIZES)
     network = new_network(torch.from_numpy(mean_shape), seed=options.seed)
+    if options.start:
+        network.load_state_dict(torch.load(options.start))
     run = Run(
         network=network,
         average=copy.deepcopy(network).eval(),
@@ -54,6 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
         validation=read_faces(folder, "test", count=_VALIDATION_FACES),
         seed=options.seed,
         best_file=options.work / "best.pt",
+        batch=options.batch,
     )
     first, *others = phases(options.steps, options.minutes)
     steps = (warm_start(run, first), *(train(run, phase) for phase in others))
@@ -62,7 +70,8 @@ def main(arguments: list[str] | None = None) -> None:
         seed=options.seed,
         face_count=len(run.faces),
         steps=steps,
-        batch=BATCH,
+        batch=options.batch,
+        started_from=options.start.name if options.start else None,
         validation_nme_percent=run.best_percent,
         render_s=render_s,
         train_s=time.perf_counter() - run.started,
@@ -82,6 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--minutes", type=float, nargs=3, default=[math.inf] * 3, help="that they may take"
     )
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--start", type=Path, help="weights to go on from; best.pt is kept there")
     parser.add_argument("--threads", type=int, default=1)
     return parser
 
