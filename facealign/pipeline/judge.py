@@ -92,6 +92,18 @@ class Judge:
         """NME of the FP32 graph; None without annotations."""
         return None if self.errors_percent is None else float(self.errors_percent.mean())
 
+    def first(self, count: int) -> Judge:
+        """Return a judge of the first crops only; faces are chosen so that these are typical."""
+        held_out = HeldOut(
+            self.held_out.faces,
+            self.held_out.crops_from,
+            self.held_out.crops[:count],
+            None if self.held_out.truth_px is None else self.held_out.truth_px[:count],
+        )
+        errors = None if self.errors_percent is None else self.errors_percent[:count]
+        landmarks, lengths = self.landmarks_px[:count], self.normalisers_px[:count]
+        return Judge(held_out, self.normalisation, landmarks, lengths, errors)
+
     def judge(self, run: RunCrops) -> Judgement:
         """Return how a graph does; one that gives no numbers gets infinities, which never pass."""
         size_px = self.held_out.crops.shape[1]

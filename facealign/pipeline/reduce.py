@@ -36,6 +36,7 @@ HALF_BAR_PX = 0.1  # p99; of the table in DESIGN.md, "Verification"
 HALF_BUDGET_POINTS = 0.01  # likewise
 # Below half of the work in INT8 there is nothing left that FP16 alone would not give.
 LEAST_INT8_SHARE = 0.5
+_FACES_TO_ORDER = 32  # blocks by their sensitivity; what is chosen is judged on all faces
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +127,21 @@ class _Trials:
         """Return what came of the search for the largest share within the limits."""
         judgements: dict[tuple[str, ...], Judgement] = {}
 
-        def measure(left: tuple[str, ...]) -> Loss:
-            judgement = self.judge.judge(self.run(self.build(left)))
-            judgements[left] = judgement
+        def measure(left: tuple[str, ...], judge: Judge = self.judge) -> Loss:
+            judgement = judge.judge(self.run(self.build(left)))
             stage.advance(1, total=2 * len(blocks))
+            if judge is self.judge:
+                judgements[left] = judgement
             return Loss(self.limits.share_used(judgement), judgement.drift_percent)
 
-        search = largest_share(blocks, measure, budget=1.0, least_share=least_share)
+        few = self.judge.first(_FACES_TO_ORDER)
+        search = largest_share(
+            blocks,
+            measure,
+            budget=1.0,
+            least_share=least_share,
+            measure_alone=lambda left: measure(left, few),
+        )
         built = None if search.chosen is None else self.build(search.chosen.left)
         return Reduction(precision, self.limits, blocks, search, judgements, built)
 
@@ -219,7 +228,15 @@ def int8_for_cpu(
     )
 
 
-def _values_of_blocks(graph: ir.Model, blocks: tuple[Block, ...]) -> dict[str, tuple[str, ...]]:
-    """Return by block the names of what its products give."""
-    outputs = {node_name(node): str(node.outputs[0].name) for node in graph.graph}
-    return {block.name: tuple(outputs[name] for name in block.nodes) for block in blocks}
+def _values_of_blocks(graph: ir.Model, blocks: tuple[Block, ...]) -> dict[str, list[str]]:
+    """Return by block the names of all that is computed from its first product to the next's.
+
+    With every block left as it was, the whole graph is.
+    """
+    starts = {block.nodes[0]: block.name for block in blocks}
+    values: dict[str, list[str]] = {block.name: [] for block in blocks}
+    current = blocks[0].name if blocks else ""
+    for node in graph.graph if blocks else ():
+        current = starts.get(node_name(node), current)
+        values[current] += [str(value.name) for value in node.outputs]
+    return values
