@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -73,13 +73,7 @@ def calibrate(
         )
 
     with closing(engine):
-        try:
-            ranges = collect()
-        except CalibrationError:
-            if state is None or not state.exists():
-                raise
-            state.unlink()  # of another calibration, or broken
-            ranges = collect()
+        ranges = _from_state_or_anew(collect, state)
     stage.say(f"{observer}, {len(names)} tensors; {text_of_convergence(convergence_of(ranges))}")
     return ranges
 
@@ -87,6 +81,18 @@ def calibrate(
 def state_path(bundle: Path) -> Path:
     """Return where the state of a calibration is kept: hidden, beside the bundle."""
     return bundle.with_name(f".{bundle.name}.calibration")
+
+
+def _from_state_or_anew(collect: Callable[[], Ranges], state: Path | None) -> Ranges:
+    is_begun = state is not None and state.exists()
+    try:
+        return collect()
+    except CalibrationError:
+        if state is not None:  # of another calibration, broken, or of one that has no end
+            state.unlink(missing_ok=True)
+        if not is_begun:
+            raise
+    return _from_state_or_anew(collect, state)
 
 
 def _batches(crops: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:

@@ -106,9 +106,7 @@ def bundle_files(
         files[f"assets/{name}.npy"] = npy_from_array(asset.array)
     if reduced is None:
         return files
-    files["reports/precision.json"] = json_from_reductions(
-        reduced.judge, reduced.reductions, cpu_speed=reduced.cpu_speed
-    )
+    files["reports/precision.json"] = json_from_reductions(reduced.judge, reduced.reductions)
     if reduced.faces is not None:
         files["calibration/faces.json"] = json_from_set_manifest(reduced.faces.calibration)
     if reduced.ranges is not None:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from facealign.bundle import Golden, GraphEntry, ParityEntry, VerdictEntry
+from facealign.errors import ParityError
 from facealign.export.cost import macs_by_operator
 from facealign.export.graph import OPSET, bytes_from_graph, check_onnx, parameter_count
 from facealign.export.lint import check_contract
@@ -83,6 +85,7 @@ def reduced_graphs_of(
 
     Raises:
         GraphContractError: If ONNX or TensorRT would refuse one; a defect of the pass.
+        ParityError: If one gives no number on a crop of parity or of the self-test.
     """
     if reductions is None:
         return {}
@@ -97,11 +100,12 @@ def _reduced_graph(
     full: ir.Model, reduction: Reduction, judge: Judge, reference: Reference, stage: Stage
 ) -> ShippedGraph:
     graph, golden = reduction.shipped, reference.golden
-    graph.metadata_props.update({**full.metadata_props, "precision": reduction.precision})
+    graph.metadata_props.update({**full.metadata_props, "facealign.precision": reduction.precision})
     data = bytes_from_graph(graph)
     _check(graph, reference.model, reduction.precision)
     parity = measure_reduced(reference.model, data, reference.points, stage)
     found = graph_runner(data)(golden.crops)
+    _check_finite(reduction.precision, parity, found)
     off_px = np.linalg.norm(found - golden.landmarks, axis=2) * golden.crops.shape[1]  # (K, N)
     entry = _entry(
         reduction.precision,
@@ -120,6 +124,15 @@ def _check(graph: ir.Model, model: Model, precision: Precision) -> None:
     check_onnx(graph)
     if precision in _FOR_TENSORRT:
         check_tensorrt_rules(graph)
+
+
+def _check_finite(precision: Precision, parity: ParityReport, found: NDArray[np.floating]) -> None:
+    """Refuse what faces did not show; JSON has no infinity, and no self-test passes with NaN."""
+    if not (np.isfinite(parity.max_px) and np.isfinite(found).all()):
+        raise ParityError(
+            f"the {precision} graph gives landmarks that are no numbers on a crop that is no face "
+            f"(the worst is {parity.worst_crop!r}); leave {precision} out of `--precision`"
+        )
 
 
 def _entry(

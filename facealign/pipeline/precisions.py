@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -11,17 +11,19 @@ import numpy as np
 import onnx_ir as ir
 
 from facealign.calibration import Ranges, observer_names
+from facealign.datasets import read_dataset
 from facealign.errors import BudgetError, UsageError
 from facealign.export.crops import parity_crops
 from facealign.export.graph import bytes_from_graph
 from facealign.models.load import Model
 from facealign.pipeline.calibrate import calibrate, state_path
+from facealign.pipeline.cpu_flavour import cpu_text, if_faster, int8_for_cpu, with_speeds
 from facealign.pipeline.faces import FaceRequest, FaceSets, read_face_sets
 from facealign.pipeline.judge import HeldOut, Judge, open_judge
 from facealign.pipeline.precision_report import refusal, trial_lines
 from facealign.pipeline.progress import Progress, Stage
-from facealign.pipeline.reduce import Reduction, int8_for_cpu, reduce_to_half, reduce_to_int8
-from facealign.pipeline.run_crops import graph_runner, speed_ratio
+from facealign.pipeline.reduce import Reduction, reduce_to_half, reduce_to_int8
+from facealign.pipeline.run_crops import graph_runner
 
 __all__ = [
     "PRECISIONS",
@@ -82,14 +84,12 @@ class Reductions:
         reductions: Every attempt, in order; without a graph where it was refused.
         faces: Calibration and held-out crops, if there were faces.
         ranges: If there was an attempt at INT8.
-        cpu_speed: How many times as fast as FP32 `int8-cpu` was here; None if it was not made.
     """
 
     judge: Judge
     reductions: tuple[Reduction, ...]
     faces: FaceSets | None = None
     ranges: Ranges | None = None
-    cpu_speed: float | None = None
 
     @property
     def kept(self) -> tuple[Reduction, ...]:
@@ -102,7 +102,8 @@ def check_precisions(request: PrecisionRequest) -> None:
 
     Raises:
         UsageError: If a precision or an observer is unknown, FP32 is missing, INT8 has nothing to
-            calibrate on, or the budget is no number from 0 up.
+            calibrate on or to be put into, or the budget is no number of 0 or more.
+        DatasetError: If the folder of faces cannot be used.
     """
     unknown = [name for name in request.precisions if name not in PRECISIONS]
     if unknown:
@@ -118,8 +119,15 @@ def check_precisions(request: PrecisionRequest) -> None:
     if request.observer not in observer_names():
         known = ", ".join(observer_names())
         raise UsageError(f"there is no observer {request.observer!r}; choose from {known}")
+    if request.rest == "fp16" and "int8" in request.precisions and "fp16" not in request.precisions:
+        raise UsageError(
+            "`--int8-rest fp16` puts INT8 into the FP16 graph; pass `--precision fp32,fp16,int8`, "
+            "or leave it out"
+        )
     if request.budget_points is not None and not 0 <= request.budget_points < float("inf"):
-        raise UsageError(f"the budget must be 0 or more, got {request.budget_points}")
+        raise UsageError(f"`--budget-nme` must be 0 or more, got {request.budget_points}")
+    if request.faces is not None and "faces" in request.stages:
+        read_dataset(request.faces.folder)
 
 
 def reduced_graphs(
@@ -136,6 +144,7 @@ def reduced_graphs(
 
     Raises:
         BudgetError: If a precision costs too much and was required.
+        UsageError: If INT8 is to be put into an FP16 graph that was refused.
         DatasetError: If the folder of faces cannot be used.
         CalibrationError: If it gives no ranges.
     """
@@ -147,6 +156,7 @@ def reduced_graphs(
     half = _half(graph, model, judge, request, progress)
     if faces is None or "int8" not in request.precisions:
         return Reductions(judge, half, faces)
+    rest = _rest(graph, half, request)
     with progress.stage("calibrate") as stage:
         ranges = calibrate(
             graph,
@@ -157,19 +167,19 @@ def reduced_graphs(
         )
     with progress.stage("int8") as stage:
         int8 = reduce_to_int8(
-            _rest(graph, half, request),
+            rest,
             ranges.amax,
             judge,
             budget_points=_budget_points(request, judge),
             stage=stage,
         )
+        int8 = with_speeds(int8, graph, ranges.amax, judge)
         _accept(int8, request, stage)
         if int8.graph is None:
             return Reductions(judge, (*half, int8), faces, ranges)
-        flavour = int8_for_cpu(graph, ranges.amax, int8, judge)
-        flavour, speed = _if_faster(graph, flavour, judge)
-        stage.say(f"{trial_lines(int8)[-1]}; {_cpu_text(flavour, speed)}")
-    return Reductions(judge, (*half, int8, flavour), faces, ranges, speed)
+        flavour = if_faster(int8_for_cpu(graph, ranges.amax, int8, judge))
+        stage.say(f"{trial_lines(int8)[-1]}; {cpu_text(flavour)}")
+    return Reductions(judge, (*half, int8, flavour), faces, ranges)
 
 
 def _faces(model: Model, request: PrecisionRequest, progress: Progress) -> FaceSets | None:
@@ -204,8 +214,8 @@ def _rest(graph: ir.Model, half: tuple[Reduction, ...], request: PrecisionReques
         if reduction.graph is not None:
             return reduction.graph
     raise UsageError(
-        "what is not INT8 can only be FP16 if FP16 itself keeps its bar; pass "
-        "`--precision fp32,fp16,int8`, or leave out `--int8-rest fp16`"
+        "what is not INT8 can only be FP16 if FP16 itself keeps its bar, and it does not; leave "
+        "out `--int8-rest fp16`"
     )
 
 
@@ -227,21 +237,3 @@ def _accept(reduction: Reduction, request: PrecisionRequest, stage: Stage) -> No
         raise BudgetError(refusal(reduction), items=trial_lines(reduction))
     else:
         stage.say(f"left out: {refusal(reduction)}")
-
-
-def _if_faster(graph: ir.Model, flavour: Reduction, judge: Judge) -> tuple[Reduction, float | None]:
-    """Return the flavour, without its graph where FP32 is as fast, and its speed beside FP32."""
-    if flavour.graph is None:
-        return flavour, None
-    crop = judge.held_out.crops[:1]
-    speed = speed_ratio(bytes_from_graph(graph), bytes_from_graph(flavour.graph), crop)
-    return (flavour if speed > 1 else replace(flavour, graph=None)), speed
-
-
-def _cpu_text(flavour: Reduction, speed: float | None) -> str:
-    cost = next(iter(flavour.judgements.values())).change_points
-    if speed is None:
-        return f"no file for ONNX Runtime, whose kernels on this CPU cost {cost:+.3f} points"
-    if flavour.graph is None:
-        return f"no file for ONNX Runtime, where it is {speed:.2f} times as fast as FP32"
-    return f"for ONNX Runtime {cost:+.3f} points, {speed:.2f} times as fast as FP32"

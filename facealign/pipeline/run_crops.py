@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from contextlib import closing
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from facealign.pipeline.judge import RunCrops
 from facealign.runtime.ort_engine import OrtEngine
 
-__all__ = ["graph_runner", "speed_ratio"]
+__all__ = ["graph_runner", "speed_ratios"]
 
 _MAX_BATCH = 8
 _ROUNDS = 15
@@ -34,17 +35,22 @@ def graph_runner(data: bytes, *, integer_kernels: bool = True) -> RunCrops:
     return run
 
 
-def speed_ratio(slow: bytes, fast: bytes, crop: NDArray[np.uint8]) -> float:
-    """Return how many times as fast one ONNX file is as another, here and with one crop.
+def speed_ratios(slow: bytes, others: Iterable[bytes], crop: NDArray[np.uint8]) -> list[float]:
+    """Return how many times as fast as one ONNX file each of the others is, here and with one crop.
 
-    They take turns, so that a busy machine slows down both; the ratio is that of the medians.
+    It takes turns with each, so that a busy machine slows down both; a ratio is that of medians.
 
     Args:
-        slow: The one that counts as 1.
-        fast: The other.
+        slow: The one that counts as 1; it is opened once.
+        others: One of them is open at a time.
         crop: ``(1, S, S, 3)`` uint8 BGR.
     """
-    with closing(_engine(slow)) as first, closing(_engine(fast)) as second:
+    with closing(_engine(slow)) as first:
+        return [_ratio(first, other, crop) for other in others]
+
+
+def _ratio(first: OrtEngine, other: bytes, crop: NDArray[np.uint8]) -> float:
+    with closing(_engine(other)) as second:
         times = [(_seconds(first, crop), _seconds(second, crop)) for _ in range(_ROUNDS + 1)]
     medians = np.median(times[1:], axis=0)  # the first turn warms up
     return float(medians[0] / medians[1])

@@ -5,11 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 from numpy.typing import NDArray
 
 from facealign.bundle import Manifest
+from facealign.export.graph import graph_from_bytes
+from facealign.models.load import Model
+from facealign.pipeline.faces import FaceRequest
+from facealign.pipeline.judge import Judge
+from facealign.pipeline.precisions import PrecisionRequest, Reductions, reduced_graphs
+from facealign.pipeline.progress import SILENT
+from tests.conformance.tiny import tiny_graph, tiny_model
 from tests.unit.evaluation_data import write_faces, write_two_graphs
+from tests.unit.face_folders import write_boxed
+from tests.unit.pipeline.small_network import judge_of, network, ranges_of
 
 SHIFT_NORM = 0.01
 
@@ -36,3 +46,72 @@ def boxed(tmp_path: Path, faces: Path) -> Path:
     (folder / "a.png").write_bytes((faces / "WFLW_images" / "a.png").read_bytes())
     (folder / "boxes.csv").write_text("image,x,y,w,h\na.png,5.5,4,65,62\na.png,25,16,65,62\n")
     return folder
+
+
+@pytest.fixture(scope="session")
+def small() -> ir.Model:
+    """Return a float graph of four convolutions."""
+    return network()
+
+
+@pytest.fixture(scope="session")
+def small_ranges(small: ir.Model) -> dict[str, float]:
+    return ranges_of(small)
+
+
+@pytest.fixture(scope="session")
+def small_judge(small: ir.Model) -> Judge:
+    return judge_of(small)
+
+
+@pytest.fixture(scope="session")
+def hostile() -> ir.Model:
+    """Return the same with a channel that INT8 cannot hold beside the others: `block-01`."""
+    return network(outlier=1000)
+
+
+@pytest.fixture(scope="session")
+def hostile_ranges(hostile: ir.Model) -> dict[str, float]:
+    return ranges_of(hostile)
+
+
+@pytest.fixture(scope="session")
+def hostile_judge(hostile: ir.Model) -> Judge:
+    return judge_of(hostile)
+
+
+@pytest.fixture(scope="session")
+def boxed_faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of 40 images with a box each, and no labels."""
+    return write_boxed(tmp_path_factory.mktemp("boxed") / "mine")
+
+
+@pytest.fixture(scope="session")
+def real_model() -> Model:
+    """Return a tiny SDFL on a VGG, as it is soon traced and INT8 can take two thirds of it."""
+    return tiny_model("sdfl/l-grl-vgg-bn")
+
+
+@pytest.fixture(scope="session")
+def real_graph() -> ir.Model:
+    return graph_from_bytes(tiny_graph("sdfl/l-grl-vgg-bn"))
+
+
+@pytest.fixture(scope="session")
+def real_reductions(
+    real_graph: ir.Model,
+    real_model: Model,
+    boxed_faces: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Reductions:
+    """Return FP16 and INT8 of it, with a budget that all of INT8 fits into."""
+    request = PrecisionRequest(
+        ("fp32", "fp16", "int8"),
+        faces=FaceRequest(boxed_faces),
+        budget_points=100,
+        observer="min_max",
+    )
+    folder = tmp_path_factory.mktemp("reduced") / "x.bundle"
+    found = reduced_graphs(real_graph, real_model, request, folder=folder, progress=SILENT)
+    assert found is not None
+    return found

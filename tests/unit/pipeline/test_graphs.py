@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import pytest
+
+from facealign.errors import GraphContractError, ParityError
+from facealign.export.graph import OPSET, graph_from_bytes
+from facealign.models.load import Model
+from facealign.pipeline.contents import golden_of
+from facealign.pipeline.graphs import Reference, ShippedGraph, reduced_graphs_of
+from facealign.pipeline.precisions import Reductions
+from facealign.pipeline.reduce import Reduction
+from facealign.pipeline.run_crops import graph_runner
+from facealign.pipeline.verify import remembered_points
+from tests.unit.pipeline.small_network import Told
+
+Spoil = Callable[[ir.Model], None]
+SAME_PX = 1e-4  # the same graph, opened twice; measured 0
+
+
+@pytest.fixture(scope="module")
+def reference(real_model: Model) -> Reference:
+    return Reference(real_model, golden_of(real_model), remembered_points(real_model))
+
+
+@pytest.fixture(scope="module")
+def shipped(
+    real_graph: ir.Model, real_reductions: Reductions, reference: Reference
+) -> dict[str, ShippedGraph]:
+    """Return FP16 and both flavours of INT8, that for ONNX Runtime whether it is faster or not."""
+    return dict(reduced_graphs_of(real_graph, real_reductions, reference, Told()))
+
+
+@pytest.fixture
+def ship(
+    real_graph: ir.Model, real_reductions: Reductions, reference: Reference
+) -> Callable[[str, Spoil], object]:
+    """Return what ships one precision alone, its graph spoilt before."""
+
+    def ship_one(precision: str, spoil: Spoil) -> object:
+        found = next(each for each in real_reductions.kept if each.precision == precision)
+        graph = found.shipped.clone()
+        spoil(graph)
+        alone = replace(real_reductions, reductions=(replace(found, graph=graph),))
+        return reduced_graphs_of(real_graph, alone, reference, Told())
+
+    return ship_one
+
+
+def reduction_of(reductions: Reductions, precision: str) -> Reduction:
+    return next(each for each in reductions.kept if each.precision == precision)
+
+
+def test_no_reductions_are_no_graphs(real_graph: ir.Model, reference: Reference) -> None:
+    assert reduced_graphs_of(real_graph, None, reference, Told()) == {}
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_shipped_graph_is_a_whole_file(shipped: dict[str, ShippedGraph], precision: str) -> None:
+    graph = shipped[precision]
+
+    onnx.checker.check_model(onnx.load_from_string(graph.data), full_check=True)
+    assert graph.entry.file == f"model.{precision}.onnx"
+    assert graph.entry.opset == OPSET
+    assert graph.entry.node_count == len(graph_from_bytes(graph.data).graph)
+    assert graph.entry.purpose.startswith("TensorRT")
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_shipped_graph_says_its_precision_and_its_origin(
+    shipped: dict[str, ShippedGraph], real_graph: ir.Model, precision: str
+) -> None:
+    said = graph_from_bytes(shipped[precision].data).metadata_props
+
+    of_fp32 = real_graph.metadata_props
+    assert of_fp32["facealign.precision"] == "fp32"
+    assert said == {**of_fp32, "facealign.precision": precision}
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_verdict_is_what_was_measured(
+    shipped: dict[str, ShippedGraph], real_reductions: Reductions, precision: str
+) -> None:
+    reduction = reduction_of(real_reductions, precision)
+    found = reduction.judgements[reduction.chosen.left]
+
+    verdict = shipped[precision].entry.verdict
+
+    assert verdict is not None
+    assert (verdict.p99_px, verdict.max_px) == (found.p99_px, found.max_px)
+    assert (verdict.change_points, verdict.drift_percent) == (
+        found.change_points,
+        found.drift_percent,
+    )
+    assert (verdict.change_low_points, verdict.change_high_points) == found.change_interval
+    assert (verdict.bar_px, verdict.budget_points) == (
+        reduction.limits.p99_px,
+        reduction.limits.change_points,
+    )
+    assert (verdict.share, verdict.left_float) == (reduction.chosen.share, reduction.chosen.left)
+    assert verdict.face_count == len(real_reductions.judge.held_out.crops)
+    assert (verdict.nme_percent, verdict.nme_fp32_percent) == (None, None)
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_golden_distances_are_those_of_the_graph(
+    shipped: dict[str, ShippedGraph], reference: Reference, precision: str
+) -> None:
+    graph, golden = shipped[precision], reference.golden
+
+    found = graph_runner(graph.data)(golden.crops)
+
+    off_px = np.linalg.norm(found - golden.landmarks, axis=2) * golden.crops.shape[1]
+    assert graph.entry.golden_px == pytest.approx(off_px.max(axis=1).tolist(), abs=SAME_PX)
+    assert max(graph.entry.golden_px) > 0
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_parity_of_a_reduced_graph_is_stated_without_a_bar(
+    shipped: dict[str, ShippedGraph], precision: str
+) -> None:
+    parity = shipped[precision].entry.parity
+
+    assert parity.bar_px is None
+    assert parity.max_px >= parity.p99_px > 0
+    assert parity.crop_count == 72
+
+
+def coordinates_through_half(graph: ir.Model) -> None:
+    """Cast the landmarks to FP16 and back before they leave."""
+    value = graph.graph.outputs[0]
+    node = value.producer()
+    assert node is not None
+    before = node.inputs[0]
+    assert before is not None
+    down = _cast(before, ir.DataType.FLOAT16)
+    up = _cast(down.outputs[0], ir.DataType.FLOAT)
+    graph.graph.insert_before(node, [down, up])
+    node.replace_input_with(0, up.outputs[0])
+
+
+def moved_zero_point(graph: ir.Model) -> None:
+    """Let the first activation have its zero elsewhere, as calibrators with offsets do."""
+    node = next(each for each in graph.graph if each.op_type == "QuantizeLinear")
+    zero_point = node.inputs[2]
+    assert zero_point is not None
+    assert zero_point.const_value is not None
+    zero_point.const_value = ir.tensor(zero_point.const_value.numpy() + 3, name=zero_point.name)
+
+
+def no_numbers(graph: ir.Model) -> None:
+    """Divide by the range of grey levels, which a flat crop has not."""
+    image, value = graph.graph.inputs[0], graph.graph.outputs[0]
+    node = value.producer()
+    assert node is not None
+    before = node.inputs[0]
+    assert before is not None
+    numbers = _cast(image, ir.DataType.FLOAT)
+    scalar = {"keepdims": 0}
+    low = ir.node("ReduceMin", [numbers.outputs[0]], scalar)
+    high = ir.node("ReduceMax", [numbers.outputs[0]], scalar)
+    span = ir.node("Sub", [high.outputs[0], low.outputs[0]])
+    one = ir.node("Div", [span.outputs[0], span.outputs[0]])
+    product = ir.node("Mul", [before, one.outputs[0]])
+    nodes = [numbers, low, high, span, one, product]
+    for each in nodes:
+        each.outputs[0].type = ir.TensorType(ir.DataType.FLOAT)
+        each.outputs[0].shape = each.outputs[0].shape or ir.Shape([])
+    product.outputs[0].shape = before.shape
+    graph.graph.insert_before(node, nodes)
+    node.replace_input_with(0, product.outputs[0])
+
+
+@pytest.mark.parametrize(
+    ("precision", "spoil", "message"),
+    [
+        pytest.param(
+            "fp16", coordinates_through_half, r"gives coordinates in FLOAT16; they stay", id="fp16"
+        ),
+        pytest.param(
+            "int8", coordinates_through_half, r"gives coordinates in FLOAT16; they stay", id="int8"
+        ),
+        pytest.param("int8", moved_zero_point, r"zero", id="zero-point"),
+    ],
+)
+def test_planted_fault_in_a_reduced_graph_is_caught(
+    ship: Callable[[str, Spoil], object], precision: str, spoil: Spoil, message: str
+) -> None:
+    with pytest.raises(GraphContractError, match=message):
+        ship(precision, spoil)
+
+
+def test_reduced_graph_without_numbers_on_a_flat_crop_is_refused(
+    ship: Callable[[str, Spoil], object],
+) -> None:
+    with pytest.raises(ParityError, match=r"the fp16 graph gives .* no numbers .* leave fp16 out"):
+        ship("fp16", no_numbers)
+
+
+def _cast(value: ir.Value, to: ir.DataType) -> ir.Node:
+    made = ir.Value(name=f"{value.name}.{to}", type=ir.TensorType(to), shape=value.shape)
+    return ir.node("Cast", [value], {"to": int(to)}, outputs=[made])
