@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from facealign.bundle import Manifest, json_from_manifest, manifest_from_json
+from facealign.bundle import Manifest, VerdictEntry, json_from_manifest, manifest_from_json
 from facealign.bundle.manifest import FileEntry, is_safe_name
 from facealign.errors import IntegrityError
 
@@ -196,3 +196,72 @@ def test_is_safe_name_refuses(name: str) -> None:
 @pytest.mark.parametrize("name", ["model.fp32.onnx", "golden/crops.npy", "engines/a+b-10.3.plan"])
 def test_is_safe_name_accepts(name: str) -> None:
     assert is_safe_name(name)
+
+
+VERDICT = VerdictEntry(
+    faces="wflw test",
+    crops_from="box",
+    face_count=12,
+    p99_px=0.05,
+    max_px=0.4,
+    drift_percent=0.03,
+    change_points=-0.01,
+    change_low_points=-0.02,
+    change_high_points=0.01,
+    budget_points=0.1,
+    share=0.75,
+    left_float=("block-03", "block-01"),
+)
+
+
+def with_int8(manifest: Manifest, verdict: VerdictEntry) -> Manifest:
+    """Return the manifest with a second graph, of the same file."""
+    fp32 = manifest.graphs["fp32"]
+    int8 = msgspec.structs.replace(fp32, verdict=verdict, golden_px=(0.1, 0.0), purpose="TensorRT")
+    return msgspec.structs.replace(manifest, graphs={"fp32": fp32, "int8": int8})
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        pytest.param(VERDICT, id="boxes"),
+        pytest.param(
+            msgspec.structs.replace(VERDICT, nme_percent=4.9, nme_fp32_percent=4.91), id="annotated"
+        ),
+        pytest.param(
+            msgspec.structs.replace(VERDICT, bar_px=0.1, budget_points=None, left_float=()),
+            id="bar-alone",
+        ),
+    ],
+)
+def test_verdict_survives_json(complete: Manifest, verdict: VerdictEntry) -> None:
+    manifest = with_int8(complete, verdict)
+
+    assert manifest_from_json(json_from_manifest(manifest)) == manifest
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param({"signed_by": "me"}, "unknown field `signed_by`", id="unknown-field"),
+        pytest.param({"share": "all"}, "Expected `float`", id="wrong-type"),
+        pytest.param({"p99_px": None}, "Expected `float`", id="infinite"),
+        pytest.param({"left_float": "block-01"}, "Expected `array`", id="no-list"),
+    ],
+)
+def test_manifest_from_json_rejects_a_bad_verdict(
+    complete: Manifest, change: dict[str, Any], message: str
+) -> None:
+    plain = json.loads(json_from_manifest(with_int8(complete, VERDICT)))
+    plain["graphs"]["int8"]["verdict"] |= change
+
+    with pytest.raises(IntegrityError, match=f"malformed: .*{message}.*; compile"):
+        manifest_from_json(json.dumps(plain).encode())
+
+
+def test_manifest_from_json_rejects_a_verdict_without_its_cost(complete: Manifest) -> None:
+    plain = json.loads(json_from_manifest(with_int8(complete, VERDICT)))
+    del plain["graphs"]["int8"]["verdict"]["change_points"]
+
+    with pytest.raises(IntegrityError, match="missing required field `change_points`"):
+        manifest_from_json(json.dumps(plain).encode())

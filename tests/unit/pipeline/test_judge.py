@@ -28,7 +28,7 @@ def ring() -> Landmarks:
     angle = np.linspace(0, 2 * np.pi, N, endpoint=False)
     face = 32 + 20 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
     face[EYES[0]], face[EYES[1]] = (16, 30), (16 + EYES_PX, 30)
-    return np.tile(face, (FACES, 1, 1))
+    return np.asarray(np.tile(face, (FACES, 1, 1)), np.float64)
 
 
 def gives(landmarks_px: Landmarks) -> RunCrops:
@@ -50,7 +50,7 @@ def judge_of(held: HeldOut, found_px: Landmarks | None = None, scheme: Scheme = 
 
 
 def moved(by_px: tuple[float, float], landmarks: Landmarks | None = None) -> Landmarks:
-    return (ring() if landmarks is None else landmarks) + np.array(by_px)
+    return np.asarray((ring() if landmarks is None else landmarks) + np.array(by_px), np.float64)
 
 
 def test_judge_finds_nothing_where_nothing_differs() -> None:
@@ -189,5 +189,5 @@ def test_open_judge_divides_by_the_crop_where_there_are_no_faces() -> None:
 
 
 def test_open_judge_refuses_faces_without_eyes() -> None:
-    with pytest.raises(InputError, match="must be above 0"):
+    with pytest.raises(InputError, match="must be a length above 0, got 0 px"):
         judge_of(held_out(), np.zeros((FACES, N, 2)))
