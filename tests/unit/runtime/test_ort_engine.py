@@ -114,13 +114,16 @@ def test_ort_engine_prefers_the_threads_that_were_asked_for(
     assert options.intra_op_num_threads == 2
 
 
-@pytest.mark.parametrize(
-    ("choice", "is_set"), [({}, False), ({"integer_kernels": False}, True)], ids=["default", "off"]
-)
-def test_ort_engine_runs_pairs_as_written_only_when_told(
-    tiny_graph: bytes, choice: dict[str, bool], *, is_set: bool
-) -> None:
-    session = ort_engine._open_session(tiny_graph, threads=1, **choice)
+def test_ort_engine_runs_pairs_as_written_when_told(tiny_graph: bytes) -> None:
+    session = ort_engine._open_session(tiny_graph, threads=1, integer_kernels=False)
 
     options = session.get_session_options()
-    assert options.has_session_config_entry("session.disable_quant_qdq") == is_set
+    assert options.get_session_config_entry("session.disable_quant_qdq") == "1"
+
+
+def test_ort_engine_has_integer_kernels_by_default(tiny_graph: bytes) -> None:
+    session = ort_engine._open_session(tiny_graph, threads=1)
+
+    options = session.get_session_options()
+    with pytest.raises(RuntimeError, match="disable_quant_qdq"):  # it was not set
+        options.get_session_config_entry("session.disable_quant_qdq")
