@@ -27,6 +27,7 @@ from facealign.cli.precision_options import (
     Int8RestOption,
     ObserverOption,
     PrecisionOption,
+    QuantizerOption,
     face_request,
     precision_request,
 )
@@ -60,6 +61,7 @@ def export(  # noqa: PLR0913, PLR0917  # typer makes an option of each
     budget_nme: BudgetOption = None,
     observer: ObserverOption = "entropy",
     int8_rest: Int8RestOption = "fp32",
+    quantizer: QuantizerOption = "facealign",
     *,
     as_json: JsonOption = False,
 ) -> None:
@@ -84,6 +86,7 @@ def export(  # noqa: PLR0913, PLR0917  # typer makes an option of each
             budget_points=budget_nme,
             observer=observer,
             rest=int8_rest,
+            quantizer=quantizer,
         ),
     )
     check_writable(folder)

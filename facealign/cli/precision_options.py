@@ -19,6 +19,7 @@ __all__ = [
     "Int8RestOption",
     "ObserverOption",
     "PrecisionOption",
+    "QuantizerOption",
     "face_request",
     "precision_request",
 ]
@@ -72,6 +73,10 @@ Int8RestOption = Annotated[
     Literal["fp32", "fp16"],
     typer.Option(help="Precision of what is not INT8 in the INT8 graph for TensorRT."),
 ]
+QuantizerOption = Annotated[
+    Literal["facealign", "modelopt"],
+    typer.Option(help="Who makes INT8 for TensorRT; modelopt is an extra of its own."),
+]
 
 
 def precision_request(
@@ -81,6 +86,7 @@ def precision_request(
     budget_points: float | None,
     observer: str,
     rest: Literal["fp32", "fp16"],
+    quantizer: Literal["facealign", "modelopt"] = "facealign",
 ) -> PrecisionRequest:
     """Return what the options ask for."""
     from facealign.pipeline.precisions import PrecisionRequest
@@ -93,6 +99,7 @@ def precision_request(
         budget_points=budget_points,
         observer=observer,
         rest=rest,
+        quantizer=quantizer,
     )
 
 

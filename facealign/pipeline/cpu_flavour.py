@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from facealign.calibration import Loss, Search, Trial
 from facealign.export.graph import bytes_from_graph
-from facealign.export.passes.quantize import for_cpu
+from facealign.export.passes.quantize import blocks_of, for_cpu
 from facealign.pipeline.judge import Judge
 from facealign.pipeline.reduce import Reduction
 from facealign.pipeline.run_crops import graph_runner, speed_ratios
@@ -32,9 +32,7 @@ def with_speeds(
         judge: Of held-out crops; the first is run.
     """
     lefts = [trial.left for trial in int8.search.trials]
-    flavours = (
-        bytes_from_graph(for_cpu(graph, ranges, leave_float=int8.nodes_of(left))) for left in lefts
-    )
+    flavours = (bytes_from_graph(_flavour(int8, graph, ranges, left)) for left in lefts)
     crop = judge.held_out.crops[:1]
     return replace(
         int8,
@@ -54,7 +52,7 @@ def int8_for_cpu(
         judge: Of held-out crops.
     """
     left = int8.chosen.left
-    flavour = for_cpu(graph, ranges, leave_float=int8.nodes_of(left))
+    flavour = _flavour(int8, graph, ranges, left)
     judgement = judge.judge(graph_runner(bytes_from_graph(flavour)))
     loss = Loss(int8.limits.share_used(judgement), judgement.drift_percent)
     trial = Trial(left, int8.chosen.share, loss)
@@ -65,6 +63,7 @@ def int8_for_cpu(
         search=Search(trial if fits else None, (trial,)),
         judgements={trial.left: judgement},
         graph=flavour if fits else None,
+        made_by="facealign",
     )
 
 
@@ -81,6 +80,16 @@ def cpu_text(flavour: Reduction) -> str:
     if flavour.graph is None:
         return f"no file for ONNX Runtime, where it is {_speed(flavour):.2f} times as fast as FP32"
     return f"for ONNX Runtime {cost:+.3f} points, {_speed(flavour):.2f} times as fast as FP32"
+
+
+def _flavour(
+    int8: Reduction, graph: ir.Model, ranges: Mapping[str, float], left: tuple[str, ...]
+) -> ir.Model:
+    """Return the graph for ONNX Runtime with the products in INT8 that a trial has."""
+    in_int8 = set(int8.nodes_of(tuple(b.name for b in int8.blocks if b.name not in left)))
+    planned = [node for block in blocks_of(graph) for node in block.nodes]
+    in_float = [node for node in planned if node not in in_int8]  # also what no block has
+    return for_cpu(graph, ranges, leave_float=in_float)
 
 
 def _speed(flavour: Reduction) -> float:

@@ -89,6 +89,7 @@ def _nodes_text(block: Block) -> str:
 def _reduction_facts(reduction: Reduction) -> dict[str, Any]:
     return {
         "may_ship": reduction.graph is not None,
+        "made_by": reduction.made_by,
         "limits": {
             "p99_px": reduction.limits.p99_px,
             "change_points": reduction.limits.change_points,

@@ -20,6 +20,7 @@ from facealign.pipeline.calibrate import calibrate, state_path
 from facealign.pipeline.cpu_flavour import cpu_text, if_faster, int8_for_cpu, with_speeds
 from facealign.pipeline.faces import FaceRequest, FaceSets, read_face_sets
 from facealign.pipeline.judge import HeldOut, Judge, open_judge
+from facealign.pipeline.modelopt import check_modelopt_request, reduce_by_modelopt
 from facealign.pipeline.precision_report import refusal, trial_lines
 from facealign.pipeline.progress import Progress, Stage
 from facealign.pipeline.reduce import Reduction, reduce_to_half, reduce_to_int8
@@ -52,6 +53,7 @@ class PrecisionRequest:
         budget_points: Largest change of NME by INT8, in points of percent; None for the default.
         observer: How ranges are chosen.
         rest: Precision of what is not INT8 in an INT8 graph.
+        quantizer: Who makes INT8 for TensorRT; that for ONNX Runtime is always ours.
     """
 
     precisions: tuple[str, ...] = ("fp32",)
@@ -60,6 +62,7 @@ class PrecisionRequest:
     budget_points: float | None = None
     observer: str = "entropy"
     rest: Literal["fp32", "fp16"] = "fp32"
+    quantizer: Literal["facealign", "modelopt"] = "facealign"
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -102,8 +105,10 @@ def check_precisions(request: PrecisionRequest) -> None:
 
     Raises:
         UsageError: If a precision or an observer is unknown, FP32 is missing, INT8 has nothing to
-            calibrate on or to be put into, or the budget is no number of 0 or more.
+            calibrate on or to be put into, the budget is no number of 0 or more, or ModelOpt cannot
+            do what is asked for.
         DatasetError: If the folder of faces cannot be used.
+        MissingLibraryError: If ModelOpt is asked for and not installed.
     """
     unknown = [name for name in request.precisions if name not in PRECISIONS]
     if unknown:
@@ -126,6 +131,8 @@ def check_precisions(request: PrecisionRequest) -> None:
         )
     if request.budget_points is not None and not 0 <= request.budget_points < float("inf"):
         raise UsageError(f"`--budget-nme` must be 0 or more, got {request.budget_points}")
+    if request.quantizer == "modelopt" and "int8" in request.precisions:
+        check_modelopt_request(observer=request.observer, rest=request.rest)
     if request.faces is not None and "faces" in request.stages:
         read_dataset(request.faces.folder)
 
@@ -166,13 +173,20 @@ def reduced_graphs(
             stage=stage,
         )
     with progress.stage("int8") as stage:
-        int8 = reduce_to_int8(
-            rest,
-            ranges.amax,
-            judge,
-            budget_points=_budget_points(request, judge),
-            stage=stage,
-        )
+        budget_points = _budget_points(request, judge)
+        if request.quantizer == "modelopt":
+            int8 = reduce_by_modelopt(
+                graph,
+                faces.calibration_crops,
+                judge,
+                observer=request.observer,
+                budget_points=budget_points,
+                stage=stage,
+            )
+        else:
+            int8 = reduce_to_int8(
+                rest, ranges.amax, judge, budget_points=budget_points, stage=stage
+            )
         int8 = with_speeds(int8, graph, ranges.amax, judge)
         _accept(int8, request, stage)
         if int8.graph is None:

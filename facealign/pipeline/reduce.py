@@ -30,6 +30,7 @@ __all__ = [
     "Reduction",
     "reduce_to_half",
     "reduce_to_int8",
+    "search_int8",
 ]
 
 HALF_BAR_PX = 0.1  # p99; of the table in DESIGN.md, "Verification"
@@ -79,6 +80,7 @@ class Reduction:
         kept: Names of values that are FP32 because FP16 cannot hold them.
         speeds: Of each trial of INT8, by the blocks that it left: how many times as fast as FP32 it
             is in ONNX Runtime, here and with one crop.
+        made_by: The quantiser, with its version if it is not ours.
     """
 
     precision: Precision
@@ -89,6 +91,7 @@ class Reduction:
     graph: ir.Model | None
     kept: tuple[str, ...] = ()
     speeds: Mapping[tuple[str, ...], float] = field(default_factory=dict)
+    made_by: str = "facealign"
 
     @property
     def chosen(self) -> Trial:
@@ -187,8 +190,6 @@ def reduce_to_int8(
 ) -> Reduction:
     """Return the graph with the largest share of INT8 that the budget allows, for TensorRT.
 
-    It is judged by what its Q/DQ pairs say, not by the integer kernels of this CPU.
-
     Args:
         graph: FP32, or FP16 where that is what is not quantised.
         ranges: By tensor.
@@ -196,15 +197,43 @@ def reduce_to_int8(
         budget_points: Largest change of NME.
         stage: Told what is measured.
     """
+    return search_int8(
+        lambda left: quantize(graph, ranges, leave_float=left),
+        blocks_of(graph),
+        judge,
+        budget_points=budget_points,
+        stage=stage,
+    )
+
+
+def search_int8(
+    build: Callable[[tuple[str, ...]], ir.Model],
+    blocks: tuple[Block, ...],
+    judge: Judge,
+    *,
+    budget_points: float,
+    stage: Stage,
+) -> Reduction:
+    """Return the largest share of INT8 of any quantiser that the budget allows, for TensorRT.
+
+    It is judged by what its Q/DQ pairs say, not by the integer kernels of this CPU.
+
+    Args:
+        build: From names of blocks that stay float to a graph with all others in INT8.
+        blocks: All that the quantiser takes.
+        judge: Of held-out crops.
+        budget_points: Largest change of NME.
+        stage: Told what is measured.
+    """
     trials = _Trials(
-        build=lambda left: quantize(graph, ranges, leave_float=left),
+        build=build,
         run=lambda quantized: graph_runner(
             bytes_from_graph(with_every_rounding(quantized)), integer_kernels=False
         ),
         limits=Limits(change_points=budget_points),
         judge=judge,
     )
-    return trials.search("int8", blocks_of(graph), least_share=LEAST_INT8_SHARE, stage=stage)
+    return trials.search("int8", blocks, least_share=LEAST_INT8_SHARE, stage=stage)
 
 
 def _values_of_blocks(graph: ir.Model, blocks: tuple[Block, ...]) -> dict[str, list[str]]:

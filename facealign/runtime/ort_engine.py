@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import onnxruntime as ort
@@ -13,9 +14,10 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 from facealign.bundle import Bundle
 from facealign.errors import BackendError, GraphContractError, UsageError
 
-__all__ = ["OrtEngine", "open_engine", "run_graph"]
+__all__ = ["OrtEngine", "open_engine", "run_graph", "silent_sessions"]
 
 _PROVIDERS = ["CPUExecutionProvider"]
+_DEFAULT = 2  # of ONNX Runtime: warnings and worse
 _SILENT = 4  # log severity: what matters is raised, and stderr belongs to the caller
 # ORT's own exceptions have no common base but Exception; the binding adds the two of Python.
 _ORT_ERRORS: tuple[type[Exception], ...] = (
@@ -39,6 +41,16 @@ def open_engine(bundle: Bundle, *, precision: str, threads: int | None) -> OrtEn
         max_batch=manifest.max_batch,
         threads=threads,
     )
+
+
+@contextmanager
+def silent_sessions() -> Iterator[None]:
+    """Keep sessions that another library opens inside from writing to stderr."""
+    ort.set_default_logger_severity(_SILENT)
+    try:
+        yield
+    finally:
+        ort.set_default_logger_severity(_DEFAULT)
 
 
 def run_graph(

@@ -34,7 +34,7 @@ class Block:
     share: float
 
 
-def blocks_of(model: ir.Model) -> tuple[Block, ...]:
+def blocks_of(model: ir.Model, *, leave_float: Collection[str] = ()) -> tuple[Block, ...]:
     """Return the products that `quantize` takes by default, as at most `MOST_BLOCKS` blocks.
 
     Neighbours with the fewest multiply-accumulates together are joined first, so that blocks cost
@@ -43,12 +43,16 @@ def blocks_of(model: ir.Model) -> tuple[Block, ...]:
 
     Args:
         model: A float graph with inferred shapes.
+        leave_float: Names of nodes that are in no block.
+
+    Raises:
+        UsageError: If `leave_float` names what is not in the graph.
     """
     cost = macs_by_node(model)
     total = sum(cost.values()) or 1
     groups = [
         ([node_name(product.node)], cost[str(product.node.outputs[0].name)])
-        for product in plan_products(model).products
+        for product in plan_products(model, leave_float=leave_float).products
     ]
     while len(groups) > MOST_BLOCKS:
         together = [a[1] + b[1] for a, b in pairwise(groups)]
