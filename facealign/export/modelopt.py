@@ -108,10 +108,9 @@ def _library() -> _Library:
         try:
             return cast("_Library", import_module("modelopt.onnx.quantization"))
         except ImportError as error:
-            package = (error.name or "modelopt").partition(".")[0]
             raise MissingLibraryError(
-                f"`--quantizer modelopt` needs `{package}`, which cannot be imported; install it "
-                'with `pip install "facealign[modelopt]"`'
+                f"`--quantizer modelopt` cannot import ModelOpt: {_first_line(error)}; install it, "
+                'and what it needs, with `pip install "facealign[modelopt]"`'
             ) from error
 
 

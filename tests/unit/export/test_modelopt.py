@@ -93,8 +93,25 @@ def test_missing_modelopt_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatc
 
     with pytest.raises(
         MissingLibraryError,
-        match=r'needs `modelopt`.* install it with `pip install "facealign\[modelopt\]"`',
+        match=r"cannot import ModelOpt: .*modelopt.*; install it, and what it "
+        r'needs, with `pip install "facealign\[modelopt\]"`$',
     ):
+        check_modelopt()
+
+
+def test_library_that_modelopt_misses_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    package = tmp_path / "modelopt" / "onnx"
+    package.mkdir(parents=True)
+    (package.parent / "__init__.py").touch()
+    (package / "__init__.py").write_text('raise ImportError("No module named lief\\nand more")')
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("modelopt", "modelopt.onnx", "modelopt.onnx.quantization"):
+        monkeypatch.setitem(sys.modules, name, None)  # so that it is put back, or gone, at the end
+        monkeypatch.delitem(sys.modules, name)
+
+    with pytest.raises(MissingLibraryError, match="ModelOpt: No module named lief; install it"):
         check_modelopt()
 
 
