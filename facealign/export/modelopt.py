@@ -28,7 +28,7 @@ OBSERVERS = tuple(_METHODS)
 class _Library(Protocol):
     """The part of ``modelopt.onnx.quantization`` that is called; it has no types of its own."""
 
-    def quantize(self, onnx_path: str, **settings: object) -> None:
+    def quantize(self, _: str, /, **settings: object) -> None:
         """Write a quantised graph to the file ``output_path``."""
 
 

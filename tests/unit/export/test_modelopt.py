@@ -105,13 +105,13 @@ def test_library_that_modelopt_misses_is_named(
     package = tmp_path / "modelopt" / "onnx"
     package.mkdir(parents=True)
     (package.parent / "__init__.py").touch()
-    (package / "__init__.py").write_text('raise ImportError("No module named lief\\nand more")')
+    (package / "__init__.py").write_text('raise ImportError("No module named onnxslim\\nand more")')
     monkeypatch.syspath_prepend(tmp_path)
     for name in ("modelopt", "modelopt.onnx", "modelopt.onnx.quantization"):
         monkeypatch.setitem(sys.modules, name, None)  # so that it is put back, or gone, at the end
         monkeypatch.delitem(sys.modules, name)
 
-    with pytest.raises(MissingLibraryError, match="ModelOpt: No module named lief; install it"):
+    with pytest.raises(MissingLibraryError, match="ModelOpt: No module named onnxslim; install it"):
         check_modelopt()
 
 

@@ -16,12 +16,13 @@ from facealign.errors import GraphContractError, MissingLibraryError, UsageError
 from facealign.export.graph import OPSET, bytes_from_graph, node_counts
 from facealign.export.passes.quantize import blocks_of, tensors_to_observe
 from facealign.export.passes.quantize.foreign import quantized_products
+from facealign.pipeline.cpu_flavour import int8_for_cpu
 from facealign.pipeline.faces import FaceRequest
 from facealign.pipeline.judge import HeldOut, Judge, open_judge
 from facealign.pipeline.modelopt import reduce_by_modelopt
 from facealign.pipeline.precision_report import json_from_reductions
 from facealign.pipeline.precisions import PrecisionRequest, check_precisions
-from facealign.pipeline.reduce import LEAST_INT8_SHARE, Reduction, int8_for_cpu
+from facealign.pipeline.reduce import LEAST_INT8_SHARE, Reduction
 from facealign.pipeline.run_crops import graph_runner
 from facealign.spec import WFLW98
 from tests.unit.modelopt_double import (
@@ -247,7 +248,7 @@ def test_graph_for_cpus_takes_the_products_that_modelopt_took(
 def test_report_says_who_made_int8(reduce: Callable[..., Reduction], judge: Judge) -> None:
     int8 = reduce()
 
-    report = msgspec.json.decode(json_from_reductions(judge, (int8,), cpu_speed=None))
+    report = msgspec.json.decode(json_from_reductions(judge, (int8,)))
 
     assert report["precisions"]["int8"]["made_by"] == f"modelopt {VERSION}"
 

@@ -7,7 +7,7 @@ import pytest
 from facealign.bundle import Golden
 from facealign.errors import BackendError, GraphContractError, UsageError
 from facealign.runtime import ort_engine
-from facealign.runtime.ort_engine import OrtEngine, run_graph
+from facealign.runtime.ort_engine import OrtEngine, run_graph, silent_sessions
 
 SAME = 1e-6  # of the crop; measured 1.2e-7 between float32 here and float64 in the fixture
 
@@ -127,3 +127,13 @@ def test_ort_engine_has_integer_kernels_by_default(tiny_graph: bytes) -> None:
     options = session.get_session_options()
     with pytest.raises(RuntimeError, match="disable_quant_qdq"):  # it was not set
         options.get_session_config_entry("session.disable_quant_qdq")
+
+
+def test_silent_sessions_end_the_silence_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    severities: list[int] = []
+    monkeypatch.setattr("onnxruntime.set_default_logger_severity", severities.append)
+
+    with pytest.raises(ValueError, match="of the other library"), silent_sessions():
+        raise ValueError("of the other library")
+
+    assert severities == [4, 2]

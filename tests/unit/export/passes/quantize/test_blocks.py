@@ -35,6 +35,12 @@ def test_blocks_of_a_small_graph_are_its_products_in_order(float_graph: Parse) -
     ]
 
 
+def test_blocks_of_hold_nothing_that_stays_float_anyway(float_graph: Parse) -> None:
+    blocks = blocks_of(float_graph(RESIDUAL), leave_float=["c1"])
+
+    assert [(block.name, block.nodes) for block in blocks] == [("block-00", ("c2",))]
+
+
 def test_blocks_of_state_their_share_of_the_whole_graph(float_graph: Parse) -> None:
     model = float_graph(RESIDUAL)
 
