@@ -12,7 +12,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from facealign.errors import GraphContractError, MissingLibraryError, UsageError
+from facealign.errors import DatasetError, GraphContractError, MissingLibraryError, UsageError
 from facealign.export.graph import OPSET, bytes_from_graph, node_counts
 from facealign.export.passes.quantize import blocks_of, tensors_to_observe
 from facealign.export.passes.quantize.foreign import quantized_products
@@ -256,7 +256,7 @@ def test_report_says_who_made_int8(reduce: Callable[..., Reduction], judge: Judg
 def request(**settings: str) -> PrecisionRequest:
     faces = FaceRequest(Path("faces"))
     return replace(
-        PrecisionRequest(("fp32", "int8"), faces=faces, quantizer="modelopt"),
+        PrecisionRequest(("fp32", "fp16", "int8"), faces=faces, quantizer="modelopt"),
         **settings,  # type: ignore[arg-type]  # names of fields
     )
 
@@ -289,4 +289,5 @@ def test_missing_modelopt_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> No
 def test_modelopt_is_not_asked_for_without_int8(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "modelopt", None)
 
-    check_precisions(replace(request(), precisions=("fp32", "fp16")))
+    with pytest.raises(DatasetError, match="`faces` is no folder"):  # looked for last
+        check_precisions(replace(request(), precisions=("fp32", "fp16")))
