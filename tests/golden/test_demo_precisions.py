@@ -1,0 +1,86 @@
+"""The demo checkpoint and its hostile twin on the whole way to FP16 and INT8."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import make_hostile
+import numpy as np
+import pytest
+
+from facealign.errors import BudgetError
+from facealign.pipeline.compile import Compiled, CompileRequest, compile_checkpoint
+from facealign.pipeline.faces import FaceRequest
+from facealign.pipeline.precisions import PrecisionRequest
+from facealign.runtime import open_session
+from facealign.synth import write_dataset
+
+DEMO = Path(__file__).parents[2] / "examples" / "demo" / "demo.pt"
+FACE_COUNT = 150  # a fifth of them to judge by
+SEED = 7
+LARGEST_P99_PX = 0.1
+BUDGET_POINTS = 0.1
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "faces"
+    write_dataset(folder, count=FACE_COUNT, seed=SEED)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory, faces: Path) -> Compiled:
+    precision = PrecisionRequest(("fp32", "fp16", "int8"), faces=FaceRequest(faces))
+    folder = tmp_path_factory.mktemp("out") / "demo.bundle"
+    return compile_checkpoint(CompileRequest(DEMO, folder, precision=precision))
+
+
+def test_demo_gets_three_precisions_that_keep_their_limits(compiled: Compiled) -> None:
+    half, int8 = (compiled.manifest.graphs[name].verdict for name in ("fp16", "int8"))
+
+    assert half is not None
+    assert int8 is not None
+    assert half.p99_px <= LARGEST_P99_PX
+    assert abs(int8.change_points) <= BUDGET_POINTS
+    assert int8.share > 0.5
+    assert (int8.faces, int8.face_count) == ("wflw test", FACE_COUNT // 5)
+
+
+def test_every_precision_of_the_demo_opens_and_is_near_fp32(compiled: Compiled) -> None:
+    crops = np.random.default_rng(0).integers(0, 256, (3, 256, 256, 3), dtype=np.uint8)
+    landmarks = {}
+    for precision in compiled.manifest.graphs:
+        with open_session(compiled.folder, precision=precision) as session:
+            landmarks[precision] = session.run_crops(crops)["landmarks"]
+
+    off_px = {
+        name: 256 * float(np.abs(each - landmarks["fp32"]).max())
+        for name, each in landmarks.items()
+    }
+    assert 0 < off_px["fp16"] < 1 < off_px["int8"] < 60
+
+
+def test_hostile_twin_of_the_demo_is_refused_int8_and_its_blocks_are_named(
+    tmp_path: Path, faces: Path
+) -> None:
+    make_hostile.main([str(DEMO), str(tmp_path / "twin.pt")])
+    mean_shape = DEMO.with_name("demo.mean-shape.npy")
+    precision = PrecisionRequest(
+        ("fp32", "int8"),
+        faces=FaceRequest(faces, calibration_count=32),
+        budget_points=BUDGET_POINTS,
+    )
+    request = CompileRequest(
+        tmp_path / "twin.pt",
+        tmp_path / "twin.bundle",
+        assets=(f"mean-shape={mean_shape}",),
+        precision=precision,
+    )
+
+    with pytest.raises(BudgetError, match=r"INT8 is refused: .* most sensitive: block-\d\d \(`"):
+        compile_checkpoint(request)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["twin.pt"]
