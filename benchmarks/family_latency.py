@@ -108,7 +108,7 @@ def _measure(name: str, *, rounds: int, threads: int) -> dict[str, object]:
     family, network, exportable = modules(name)
     crops = recipe.image(0)[None]
     image = torch.from_numpy(crops)
-    ours = _graph(family, exportable)
+    ours = shipped_graph(family, exportable)
     naive = _naive(_naive_module(family, network), image)
     candidates: dict[str, Callable[[], object]] = {
         EAGER: lambda: _run_eager(family, network, image),
@@ -148,7 +148,7 @@ def modules(name: str) -> tuple[Family, nn.Module, Exportable]:
     return family, network, family.build_exportable(network)
 
 
-def _graph(family: Family, exportable: Exportable) -> bytes:
+def shipped_graph(family: Family, exportable: Exportable) -> bytes:
     """Return the ONNX file that `compile_checkpoint` would put into a bundle."""
     size_px = recipe.SIZE_PX
     traced = trace(exportable, size_px=size_px, output_names=exportable.output_names)
