@@ -70,12 +70,12 @@ def main() -> None:
     parser.add_argument("--suffix", default="", help="of the result's name")
     options = parser.parse_args()
     name = f"half_precision{options.suffix}"
-    rows = _rows_of(name)
     for model in options.models:
-        if options.resume and model in rows:
+        if options.resume and model in _rows_of(name):
             continue
         where = provenance(threads=torch.get_num_threads())
-        rows[model] = {"where": where, **_measure(model, options.faces, options.audited)}
+        row = {"where": where, **_measure(model, options.faces, options.audited)}
+        rows = {**_rows_of(name), model: row}  # of other families, perhaps measured meanwhile
         result = {"question": __doc__.partition("\n")[0], "seed": SEED, "models": rows}
         print(write_result(name, result), flush=True)
         gc.collect()
