@@ -2,15 +2,16 @@
 
     python benchmarks/half_precision.py [--models NAME ...] [--faces 16] [--resume]
 
-Full size, recipe weights, on rendered faces cut by the family's own box rule, against the FP32
-graph of the same run. Every rounding that the typed graph asks for is made explicit, as ONNX
-Runtime's FP16 kernels leave some out. Landmarks that hang on a tie of heat maps in the module
-itself are passed over, as parity does.
+The five families at full size with recipe weights, and the trained demo, on rendered faces cut by
+the family's own box rule, against the FP32 graph of the same run. Every rounding that the typed
+graph asks for is made explicit, as ONNX Runtime's FP16 kernels leave some out. Landmarks that hang
+on a tie of heat maps in the module itself are passed over, as parity does.
 
 Where the 99th percentile is above 0.1 px, the FP16 nodes are searched, on the first faces, for the
-smallest groups that alone move landmarks by more than a bar; and the weights of the FP16 products
-are changed by one part in 4096, the mean size of FP16's rounding, in FP32. A network whose
-landmarks move as far by that amplifies rounding itself, and no choice of nodes helps.
+smallest groups that alone move landmarks by more than a bar. And in every family the weights of the
+FP16 products are changed by 2**-12 of themselves, up or down, in FP32; FP16 rounds a number by up
+to 2**-11 of itself. A network whose landmarks move as far by that amplifies rounding itself, and no
+few nodes are to blame.
 
 In each family an FP16 coordinate path is planted, which the contract must catch. Writes
 results/half_precision.json after each family.
@@ -35,11 +36,11 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 
-import make_checkpoint
 from family_latency import MODELS
 from half_precision_faults import planted, values_by_fault
 from half_precision_subject import SEED, Subject, jittered, open_subject
 from measuring import provenance, write_result
+from networks import DEMO, network_names, present
 
 from facealign.errors import GraphContractError
 from facealign.export.lint import check_contract
@@ -52,6 +53,7 @@ from facealign.pipeline.run_crops import graph_runner
 from facealign.runtime.ort_engine import run_graph
 from facealign.spec import contract_input, contract_outputs
 
+_MODELS = (*MODELS, DEMO)
 _JITTERS = 3
 # Deviations of many nodes add up in quadrature: few groups can each be a third of the whole.
 _BAR_SHARE = 1 / 3
@@ -62,15 +64,16 @@ _OPERATORS_SHOWN = 6
 def main() -> None:
     """Measure, print lines per model, write the result after each."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    known = make_checkpoint.model_names()
-    parser.add_argument("--models", nargs="+", default=MODELS, choices=known, metavar="NAME")
+    parser.add_argument(
+        "--models", nargs="+", default=_MODELS, choices=network_names(), metavar="NAME"
+    )
     parser.add_argument("--faces", type=int, default=16)
     parser.add_argument("--audited", type=int, default=4, help="faces of the range audit")
     parser.add_argument("--resume", action="store_true", help="keep what the result file has")
     parser.add_argument("--suffix", default="", help="of the result's name")
     options = parser.parse_args()
     name = f"half_precision{options.suffix}"
-    for model in options.models:
+    for model in present(options.models):
         if options.resume and model in _rows_of(name):
             continue
         where = provenance(threads=torch.get_num_threads())

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-import make_checkpoint
 import numpy as np
 import onnx_ir as ir
 import torch
-from family_latency import modules, shipped_graph
+from networks import Network, open_network
 from numpy.typing import NDArray
 from synthetic_crops import synthetic_crops
 
@@ -21,7 +21,7 @@ from facealign.pipeline.run_crops import graph_runner
 __all__ = ["SEED", "Subject", "jittered", "open_subject"]
 
 SEED = 20261121
-_ROUNDING = 2.0**-12  # a quarter to a half of FP16's step, relative
+_ROUNDING = 2.0**-12  # FP16 rounds a number by up to 2**-12 to 2**-11 of itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +54,23 @@ def open_subject(name: str, faces: int) -> Subject:
     """Return a model at full size with recipe weights.
 
     Args:
-        name: Of `make_checkpoint.model_names`.
+        name: Of `network_names`.
         faces: K.
     """
-    family, network, exportable = modules(name)
-    data = shipped_graph(family, exportable)
-    crop = family.crop(make_checkpoint.model_detection(name).hyperparameters)
-    crops = synthetic_crops(crop, seed=SEED, count=faces)
-    exact = graph_runner(data)(crops)
+    network = open_network(name)
+    crops = synthetic_crops(network.crop, seed=SEED, count=faces)
+    exact = graph_runner(network.graph)(crops)
     is_decided = np.ones(exact.shape[:2], bool)
-    if "score" in family.extra_outputs:  # peaks of heat maps
-        with torch.inference_mode():
-            parts = [family.reference(network, torch.from_numpy(each[None])) for each in crops]
-        is_decided = np.concatenate([~part["undecided"].numpy() for part in parts])
-    return Subject(family, graph_from_bytes(data), crops, is_decided, exact)
+    if "score" in network.family.extra_outputs:  # peaks of heat maps
+        parts = [_points(network, each) for each in crops]
+        is_decided = np.concatenate([~part["undecided"] for part in parts])
+    return Subject(network.family, graph_from_bytes(network.graph), crops, is_decided, exact)
+
+
+def _points(network: Network, crop: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+    with torch.inference_mode():
+        points = network.family.reference(network.module, torch.from_numpy(crop[None]))
+    return {name: point.numpy() for name, point in points.items()}
 
 
 def jittered(graph: ir.Model, seed: int) -> ir.Model:
