@@ -33,7 +33,7 @@ from networks import DEMO, Network, network_names, open_network, present
 from openvino_peer import openvino_runner, openvino_version
 from synthetic_crops import synthetic_crops
 
-from facealign.errors import BackendError
+from facealign.errors import BackendError, MissingLibraryError
 from facealign.export.graph import bytes_from_graph, graph_from_bytes
 from facealign.export.passes.precision import half_precision
 from facealign.export.passes.quantize import for_cpu, quantize
@@ -65,6 +65,10 @@ def main() -> None:
     parser.add_argument("--suffix", default="", help="of the result's name")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    try:
+        openvino_version()
+    except MissingLibraryError as error:
+        parser.error(str(error))
     result = {
         "question": __doc__.partition("\n")[0],
         "where": _where(options.threads),
@@ -171,6 +175,7 @@ def _moved(runs: Mapping[str, Run], crops: NDArray[np.uint8]) -> dict[str, dict[
         each: {
             f"from FP32 of {engine}": _p99_px(landmarks, found[_title(engine, _FULL)], size_px)
             for engine in dict.fromkeys((each.partition(",")[0], _ORT))
+            if _title(engine, _FULL) in found
         }
         for each, landmarks in found.items()
     }
