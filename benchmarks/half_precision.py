@@ -47,6 +47,7 @@ from facealign.export.lint import check_contract
 from facealign.export.passes.precision import half_precision
 from facealign.export.passes.precision.deviation import NodeDeviation, deviation_by_node
 from facealign.export.passes.precision.every_rounding import with_every_rounding
+from facealign.export.passes.precision.half_range import RangeFinding
 from facealign.export.passes.precision.ranges import audit_ranges
 from facealign.pipeline.reduce import HALF_BAR_PX
 from facealign.pipeline.run_crops import graph_runner
@@ -59,6 +60,7 @@ _JITTERS = 3
 _BAR_SHARE = 1 / 3
 _SEARCH_FACES = 4
 _OPERATORS_SHOWN = 6
+_CHUNK_BYTES = 2 * 2**30  # the default opens PropNet's graph a hundred times
 
 
 def main() -> None:
@@ -96,7 +98,7 @@ def _measure(name: str, faces: int, audited: int) -> dict[str, object]:
     tell = _teller(name)
     subject = open_subject(name, faces)
     tell(f"{len(subject.graph.graph)} nodes, {faces} faces")
-    findings = audit_ranges(subject.graph, subject.crops[:audited], run=run_graph)
+    findings = _audit(subject, audited)
     tell(f"{len(findings)} values that FP16 does not hold")
     keep = [finding.value for finding in findings]
     typed = half_precision(subject.graph, keep=keep)
@@ -117,6 +119,11 @@ def _measure(name: str, faces: int, audited: int) -> dict[str, object]:
     if not row["keeps_the_bar"]:
         row["by_node"] = _by_node(subject, _BAR_SHARE * whole["p99_px"], tell)
     return {**row, "planted": _faults(subject, typed, tell)}
+
+
+def _audit(subject: Subject, audited: int) -> tuple[RangeFinding, ...]:
+    crops = subject.crops[:audited]
+    return audit_ranges(subject.graph, crops, run=run_graph, chunk_bytes=_CHUNK_BYTES)
 
 
 def _teller(name: str) -> Callable[[str], None]:

@@ -19,12 +19,12 @@ from facealign.export.passes.precision.half_range import (
     loss_below_normals,
 )
 
-__all__ = ["HEADROOM", "audit_ranges"]
+__all__ = ["CHUNK_BYTES", "HEADROOM", "audit_ranges"]
 
 # Other crops may give more than these. The logit -1e4 of a missing edge (`blocks/folded_graph.py`)
 # is a sixth of the largest number, and never grows.
 HEADROOM = 4.0
-_CHUNK_BYTES = 64 * 2**20
+CHUNK_BYTES = 64 * 2**20
 _BATCH = 4
 _BYTES = 4  # of an FP32 number
 
@@ -37,6 +37,7 @@ def audit_ranges(
     *,
     run: RunValues,
     headroom: float = HEADROOM,
+    chunk_bytes: int = CHUNK_BYTES,
 ) -> tuple[RangeFinding, ...]:
     """Return the constants and inner values that would be FP16 and do not fit it.
 
@@ -50,8 +51,9 @@ def audit_ranges(
         model: An FP32 graph with inferred shapes.
         crops: ``(K, S, S, 3)`` uint8 BGR; like those of later use, the hardest among them.
         run: Gives the named outputs of an ONNX file for some crops, such as `run_graph`. It is
-            asked about some 64 MiB of values at a time.
+            asked about some values at a time, and opens the graph anew each time.
         headroom: A value is ``large`` from the largest FP16 number divided by this; at least 1.
+        chunk_bytes: How large the values of one such time may be, with crops in batches of four.
 
     Returns:
         Constants, then values in the order of the graph: those of FP16 nodes, and those that FP16
@@ -60,7 +62,7 @@ def audit_ranges(
     precision = assign_precision(model.graph)
     producers = _half_values(precision.half)
     extremes = dict.fromkeys(producers, (0.0, 0.0))
-    for name, largest, loss in _measured(model, producers, crops, run):
+    for name, largest, loss in _measured(model, producers, crops, run, chunk_bytes):
         before = extremes[name]
         extremes[name] = max(before[0], largest), max(before[1], loss)
     limit = HALF_LARGEST / headroom
@@ -92,12 +94,16 @@ def _finding(
 
 
 def _measured(
-    model: ir.Model, names: Iterable[str], crops: NDArray[np.uint8], run: RunValues
+    model: ir.Model,
+    names: Iterable[str],
+    crops: NDArray[np.uint8],
+    run: RunValues,
+    chunk_bytes: int,
 ) -> Iterator[tuple[str, float, float]]:
     """Give the largest magnitude of every value, and what it loses below the normal numbers."""
     data = bytes_from_graph(model)
     values = [v for node in model.graph for v in node.outputs if v.name in set(names)]
-    for chunk in _chunks(values):
+    for chunk in _chunks(values, chunk_bytes):
         exposed = expose_values(data, chunk)
         for start in range(0, len(crops), _BATCH):
             found = run(exposed, crops[start : start + _BATCH], chunk)
@@ -106,17 +112,17 @@ def _measured(
                 yield name, float(magnitude.max()), loss_below_normals(found[name])
 
 
-def _chunks(values: Iterable[ir.Value]) -> Iterator[list[str]]:
-    """Cut values into lists of at most `_CHUNK_BYTES`, or of one."""
+def _chunks(values: Iterable[ir.Value], chunk_bytes: int) -> Iterator[list[str]]:
+    """Cut values into lists of at most `chunk_bytes`, or of one."""
     chunk: list[str] = []
-    room = _CHUNK_BYTES
+    room = chunk_bytes
     for value in values:
         size = (
             _BYTES * _BATCH * math.prod(d if isinstance(d, int) else 1 for d in value.shape or ())
         )
         if chunk and size > room:
             yield chunk
-            chunk, room = [], _CHUNK_BYTES
+            chunk, room = [], chunk_bytes
         chunk.append(str(value.name))
         room -= size
     if chunk:

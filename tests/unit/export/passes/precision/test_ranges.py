@@ -8,7 +8,6 @@ import pytest
 from numpy.typing import NDArray
 
 from facealign.export.passes.precision import half_precision
-from facealign.export.passes.precision import ranges as ranges_module
 from facealign.export.passes.precision.check_typed import check_typed
 from facealign.export.passes.precision.every_rounding import with_every_rounding
 from facealign.export.passes.precision.ranges import audit_ranges
@@ -106,9 +105,7 @@ def test_audit_takes_values_that_are_not_finite_for_large(filled: Parse) -> None
     assert {(each.reason, each.amount) for each in findings} == {("large", np.inf)}
 
 
-def test_audit_asks_for_few_values_at_a_time(
-    filled: Parse, rows: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_audit_asks_for_few_values_at_a_time(filled: Parse, rows: NDArray[np.uint8]) -> None:
     asked: list[tuple[int, list[str]]] = []
 
     def run_and_note(
@@ -117,8 +114,7 @@ def test_audit_asks_for_few_values_at_a_time(
         asked.append((len(crops), list(names)))
         return run_graph(graph, crops, names)
 
-    monkeypatch.setattr(ranges_module, "_CHUNK_BYTES", 4 * 4 * 8 * 2)
-    audit_ranges(filled(LARGE), rows, run=run_and_note)
+    audit_ranges(filled(LARGE), rows, run=run_and_note, chunk_bytes=4 * 4 * 8 * 2)
 
     assert [count for count, _ in asked] == [4, 4, 1] * 3
     assert max(len(names) for _, names in asked) == 2
