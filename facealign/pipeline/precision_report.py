@@ -108,16 +108,16 @@ def _reduction_facts(reduction: Reduction) -> dict[str, Any]:
             block.name: {
                 "nodes": block.nodes,
                 "share": block.share,
-                "drift_percent_alone": _drift_alone(reduction, block),
+                "alone": _alone_facts(reduction, block),
             }
             for block in reduction.blocks
         },
     }
 
 
-def _drift_alone(reduction: Reduction, block: Block) -> float | None:
-    loss = reduction.search.alone.get(block.name)
-    return None if loss is None else loss.drift
+def _alone_facts(reduction: Reduction, block: Block) -> dict[str, Any] | None:
+    found = reduction.alone.get(block.name)
+    return None if found is None else _facts(found)
 
 
 def _facts(found: Judgement) -> dict[str, Any]:

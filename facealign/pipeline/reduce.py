@@ -81,6 +81,8 @@ class Reduction:
         speeds: Of each trial of INT8, by the blocks that it left: how many times as fast as FP32 it
             is in ONNX Runtime, here and with one crop.
         made_by: The quantiser, with its version if it is not ours.
+        alone: Of each block, with nothing but that block reduced, on the first faces; empty if
+            everything fitted at once.
     """
 
     precision: Precision
@@ -92,6 +94,7 @@ class Reduction:
     kept: tuple[str, ...] = ()
     speeds: Mapping[tuple[str, ...], float] = field(default_factory=dict)
     made_by: str = "facealign"
+    alone: Mapping[str, Judgement] = field(default_factory=dict)
 
     @property
     def chosen(self) -> Trial:
@@ -134,24 +137,31 @@ class _Trials:
     ) -> Reduction:
         """Return what came of the search for the largest share within the limits."""
         judgements: dict[tuple[str, ...], Judgement] = {}
+        alone: dict[str, Judgement] = {}
+        few = self.judge.first(_FACES_TO_ORDER)
 
-        def measure(left: tuple[str, ...], judge: Judge = self.judge) -> Loss:
-            judgement = judge.judge(self.run(self.build(left)))
+        def measure(left: tuple[str, ...]) -> Loss:
+            judgements[left] = self.judge.judge(self.run(self.build(left)))
+            return loss(judgements[left])
+
+        def measure_alone(left: tuple[str, ...]) -> Loss:
+            (name,) = (block.name for block in blocks if block.name not in left)
+            alone[name] = few.judge(self.run(self.build(left)))
+            return loss(alone[name])
+
+        def loss(judgement: Judgement) -> Loss:
             stage.advance(1, total=2 * len(blocks))
-            if judge is self.judge:
-                judgements[left] = judgement
             return Loss(self.limits.share_used(judgement), judgement.drift_percent)
 
-        few = self.judge.first(_FACES_TO_ORDER)
         search = largest_share(
             blocks,
             measure,
             budget=1.0,
             least_share=least_share,
-            measure_alone=lambda left: measure(left, few),
+            measure_alone=measure_alone,
         )
         built = None if search.chosen is None else self.build(search.chosen.left)
-        return Reduction(precision, self.limits, blocks, search, judgements, built)
+        return Reduction(precision, self.limits, blocks, search, judgements, built, alone=alone)
 
 
 def reduce_to_half(

@@ -115,7 +115,8 @@ def test_report_has_every_trial_with_its_speed(refused: Reduction, hostile_judge
 def test_report_has_every_block_with_its_drift(refused: Reduction, hostile_judge: Judge) -> None:
     blocks = report_of(hostile_judge, refused)["precisions"]["int8"]["blocks"]
 
-    drifts = {name: block["drift_percent_alone"] for name, block in blocks.items()}
+    drifts = {name: block["alone"]["drift_percent"] for name, block in blocks.items()}
+    assert all(block["alone"]["p99_px"] > 0 for block in blocks.values())
     assert list(blocks) == ["block-00", "block-01", "block-02"]
     assert max(drifts, key=drifts.__getitem__) == "block-01"
     assert blocks["block-01"]["nodes"] == ["c2"]
@@ -127,7 +128,7 @@ def test_report_of_what_fits_at_once_has_no_drift_of_blocks(
     facts = report_of(small_judge, half)["precisions"]["fp16"]
 
     assert facts["may_ship"]
-    assert {block["drift_percent_alone"] for block in facts["blocks"].values()} == {None}
+    assert {block["alone"] for block in facts["blocks"].values()} == {None}
     assert [row["onnxruntime_times_as_fast_as_fp32"] for row in facts["trials"]] == [None]
 
 
