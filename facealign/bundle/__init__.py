@@ -9,6 +9,7 @@ from facealign.bundle.golden import (
     npy_from_array,
 )
 from facealign.bundle.manifest import (
+    CALIBRATION_FACES,
     SCHEMA_VERSION,
     CardEntry,
     FileEntry,
@@ -26,6 +27,7 @@ from facealign.bundle.read import Bundle, read_bundle
 from facealign.bundle.write import check_replaceable, write_bundle
 
 __all__ = [
+    "CALIBRATION_FACES",
     "SCHEMA_VERSION",
     "Bundle",
     "CardEntry",

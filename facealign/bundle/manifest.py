@@ -11,6 +11,7 @@ from facealign.errors import IntegrityError
 from facealign.spec import BATCH, CropSpec, TensorSpec, contract_input, contract_outputs
 
 __all__ = [
+    "CALIBRATION_FACES",
     "CHECKSUM_NAME",
     "MANIFEST_NAME",
     "SCHEMA_VERSION",
@@ -31,6 +32,7 @@ __all__ = [
 SCHEMA_VERSION = 2
 MANIFEST_NAME = "manifest.json"
 CHECKSUM_NAME = "manifest.sha256"
+CALIBRATION_FACES = "calibration/faces.json"  # what INT8 was calibrated on, if there is INT8
 
 PlainValue = bool | int | float | str | tuple[bool | int | float | str, ...] | None
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from facealign import __version__
 from facealign.bundle import (
+    CALIBRATION_FACES,
     SCHEMA_VERSION,
     CardEntry,
     Fingerprint,
@@ -108,7 +109,7 @@ def bundle_files(
         return files
     files["reports/precision.json"] = json_from_reductions(reduced.judge, reduced.reductions)
     if reduced.faces is not None:
-        files["calibration/faces.json"] = json_from_set_manifest(reduced.faces.calibration)
+        files[CALIBRATION_FACES] = json_from_set_manifest(reduced.faces.calibration)
     if reduced.ranges is not None:
         files["calibration/ranges.json"] = json_from_ranges(reduced.ranges)
     return files

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facealign.bundle import Bundle, read_bundle
+from facealign.bundle import CALIBRATION_FACES, Bundle, read_bundle
+from facealign.calibration import check_disjoint, set_manifest_from_json
 from facealign.datasets import CropSource
 from facealign.errors import UsageError
 from facealign.evaluation import (
@@ -72,6 +73,7 @@ def evaluate_bundle(request: EvaluationRequest, progress: Progress = SILENT) -> 
         UsageError: If the bundle has no such graph or no FP32 to compare with, if the landmarks are
             of another scheme, or if a number is out of range.
         DatasetError: If the folder is no data set, or broken.
+        CalibrationError: If the bundle was calibrated on one of the images.
         InputError: If an image cannot be read, or a face can be neither cropped nor normalised.
         FacealignError: What `open_session` raises.
     """
@@ -146,6 +148,9 @@ def _read_faces(request: EvaluationRequest, bundle: Bundle, stage: Stage) -> Fac
         crops_from=request.crops_from,
         limit=request.limit,
     )
+    if CALIBRATION_FACES in bundle.manifest.files:
+        chosen = set_manifest_from_json(bundle.read_file(CALIBRATION_FACES))
+        check_disjoint(chosen, face_set.faces)
     if face_set.truth:  # an hour of running later would be late to learn it
         truth = face_set.truth
         normalisers_px(truth.landmarks, request.normalisation, scheme=truth.scheme)

@@ -8,8 +8,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from facealign.bundle import Manifest, write_bundle
-from facealign.errors import InputError, UsageError
+from facealign.bundle import CALIBRATION_FACES, Manifest, write_bundle
+from facealign.calibration import curate, json_from_set_manifest
+from facealign.datasets import CropRule, read_dataset
+from facealign.errors import CalibrationError, InputError, UsageError
 from facealign.evaluation import Trembling
 from facealign.pipeline.evaluate import EVALUATE_STAGES, EvaluationRequest, evaluate_bundle
 from facealign.pipeline.evaluation_result import facts_from_evaluation
@@ -226,3 +228,19 @@ def test_evaluation_is_the_same_twice(two_graphs: Path, faces: Path) -> None:
     assert facts_from_evaluation(first, with_faces=True) == facts_from_evaluation(
         second, with_faces=True
     )
+
+
+def test_images_that_a_bundle_was_calibrated_on_are_refused(
+    tmp_path: Path,
+    faces: Path,
+    tiny_manifest: Manifest,
+    tiny_files: dict[str, bytes],
+) -> None:
+    dataset = read_dataset(faces)
+    rule = CropRule(tiny_manifest.crop, "box")
+    chosen = curate(dataset.faces, rule, count=1, seed=0).manifest
+    files = {**tiny_files, CALIBRATION_FACES: json_from_set_manifest(chosen)}
+    bundle = write_bundle(tmp_path / "calibrated", tiny_manifest, files)
+
+    with pytest.raises(CalibrationError, match="1 of the 2 images to evaluate on are in the calib"):
+        evaluate_bundle(EvaluationRequest(bundle, faces))
