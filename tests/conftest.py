@@ -31,7 +31,8 @@ from facealign.spec import WFLW98, CropSpec, SquareRule, contract_input, contrac
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["GOMP_SPINCOUNT"] = "10000"
 
-# Files of which every test is of one network, named between its brackets.
+# Files of which every test is of one network, named between its brackets; what a test is of beyond
+# the network is named behind `AS`.
 BY_NETWORK = (
     "test_families.py",
     "test_tensorrt_rules.py",
@@ -40,6 +41,7 @@ BY_NETWORK = (
     "test_sdfl_full_size.py",
     "test_heat_maps_full_size.py",
 )
+AS = "-as:"
 SIZE_PX = 16
 N = WFLW98.landmark_count
 CROP = CropSpec(SIZE_PX, SquareRule(1.15, "integer"), SquareRule(1.2, "exact"))
@@ -47,9 +49,13 @@ CROP = CropSpec(SIZE_PX, SquareRule(1.15, "integer"), SquareRule(1.2, "exact"))
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Keep the tests of one file, or of one network in it, on one worker: they share fixtures."""
+    """Keep the tests of one file, or of one network in it, on one worker: they share fixtures.
+
+    In the order of collection: full-size networks come early, and no worker ends on one alone.
+    """
     from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # it has none
 
+    config.option.loadscopereorder = False  # by the number of tests says nothing about their time
     scheduler = LoadScopeScheduling(config, log)
     scheduler._split_scope = _file_and_network  # loadgroup of xdist 3.8 does nothing on pytest 9.2
     return scheduler
@@ -60,7 +66,8 @@ def _file_and_network(nodeid: str) -> str:
     if not file.endswith(BY_NETWORK):
         return file
     # By folder, as the files of one folder share a network's graph, which takes seconds to trace.
-    return f"{file.rpartition('/')[0]} {test.partition('[')[2]}"
+    network = test.partition("[")[2].rstrip("]").partition(AS)[0]
+    return f"{file.rpartition('/')[0]} {network}"
 
 
 @pytest.fixture

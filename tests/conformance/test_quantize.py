@@ -77,10 +77,10 @@ def test_cpu_flavour_runs(
 @pytest.mark.parametrize(
     ("precision", "build"),
     [
-        pytest.param("fp16", lambda full, _: half_precision(full), id="fp16"),
-        pytest.param("int8", quantize, id="int8"),
-        pytest.param("int8", int8_in_half, id="int8-and-fp16"),
-        pytest.param("int8-cpu", for_cpu, id="int8-cpu"),
+        pytest.param("fp16", lambda full, _: half_precision(full), id="as:fp16"),
+        pytest.param("int8", quantize, id="as:int8"),
+        pytest.param("int8", int8_in_half, id="as:int8-and-fp16"),
+        pytest.param("int8-cpu", for_cpu, id="as:int8-cpu"),
     ],
 )
 def test_flavour_holds_the_contract_of_its_name(

@@ -16,7 +16,7 @@ from facealign.runtime import open_session
 from facealign.synth import write_dataset
 
 DEMO = Path(__file__).parents[2] / "examples" / "demo" / "demo.pt"
-FACE_COUNT = 150  # a fifth of them to judge by
+FACE_COUNT = 100  # a fifth of them to judge by
 SEED = 7
 LARGEST_P99_PX = 0.1
 BUDGET_POINTS = 0.1
@@ -70,7 +70,7 @@ def test_hostile_twin_of_the_demo_is_refused_int8_and_its_blocks_are_named(
     mean_shape = DEMO.with_name("demo.mean-shape.npy")
     precision = PrecisionRequest(
         ("fp32", "int8"),
-        faces=FaceRequest(faces, calibration_count=32),
+        faces=FaceRequest(faces, calibration_count=32, held_out_count=10),
         budget_points=BUDGET_POINTS,
     )
     request = CompileRequest(

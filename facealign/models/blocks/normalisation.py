@@ -46,8 +46,7 @@ def _mean(image: Tensor) -> Tensor:
 
     Rows by a product, which onnxsim cannot merge with the sum of the rows: of ReduceMean over both
     axes ONNX Runtime 1.31 adds up all 65536 squares in single precision, and the picture is then
-    2e-5 off, which moved landmarks by up to 0.02 px. With a ReduceMean in front the subtraction
-    takes 1.3 ms instead of 0.1 (256 px, 2 threads).
+    2e-5 off, which moved landmarks by up to 0.02 px.
     """
     rows, columns = image.shape[2:]
     sum_of_row = torch.matmul(image, torch.ones((columns, 1)))

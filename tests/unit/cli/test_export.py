@@ -110,13 +110,13 @@ def test_export_leaves_nothing_when_it_is_stopped(
 
 
 def test_export_leaves_nothing_on_a_full_disk(
-    command: tuple[str, ...], tiny_checkpoint: Path, tmp_path: Path
+    command: tuple[str, ...], tiny_sdfl: Path, tmp_path: Path
 ) -> None:
-    arguments = (tiny_checkpoint / "tiny.pt", f"--asset=mean-shape={tiny_checkpoint}/mean.npy")
-    limited = LIMITED.format(bytes=100_000)  # the graph has three times that
+    arguments = (tiny_sdfl / "tiny.pt", f"--asset=graph={tiny_sdfl}/graph.npy")
+    limited = LIMITED.format(bytes=30_000)  # the graph has more than three times that
 
     done = subprocess.run(
-        [*command[:2], limited, "export", *arguments, "--set=heads=4"],
+        [*command[:2], limited, "export", *arguments],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -11,17 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from facealign.bundle import Manifest, read_bundle
 from facealign.runtime import open_session
-from tests.conformance.tiny import tiny_checkpoint as checkpoint_of
-from tests.conformance.tiny import tiny_detection
 from tests.unit.face_folders import BOX, HEIGHT_PX, WIDTH_PX, write_boxed
 
 RunCli = Callable[..., tuple[int, str, str]]
 Exported = tuple[Path, subprocess.CompletedProcess[str]]
-NAME = "sdfl/l-grl-vgg-bn"  # traced four times as fast as a tiny SLPT; INT8 takes two thirds of it
 TINY = "export tiny.pt --asset graph=graph.npy"
 ALL = "--precision fp32,fp16,int8 --calibration faces --observer min_max"
 pytestmark = pytest.mark.timeout(300)
@@ -29,13 +25,10 @@ REDUCED = pytest.mark.parametrize("precision", ["fp16", "int8"])
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def files(tmp_path_factory: pytest.TempPathFactory, tiny_sdfl: Path) -> Path:
     """Return a folder with a tiny checkpoint and faces with boxes."""
     folder = tmp_path_factory.mktemp("precision")
-    detection = tiny_detection(NAME)
-    assets = detection.family.made_up_assets(detection.hyperparameters)
-    torch.save(dict(checkpoint_of(NAME).state_dict), folder / "tiny.pt")
-    np.save(folder / "graph.npy", assets["graph"])
+    shutil.copytree(tiny_sdfl, folder, dirs_exist_ok=True)
     write_boxed(folder / "faces", count=30)
     (folder / "empty").mkdir()
     return folder
