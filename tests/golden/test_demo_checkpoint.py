@@ -23,6 +23,7 @@ from facealign.models.detect import detect
 from facealign.models.families.slpt.network import Slpt
 from facealign.models.load import Model
 from facealign.pipeline.compile import load_model
+from tests.conformance.tiny import tiny_checkpoint
 
 DEMO = Path(__file__).parents[2] / "examples" / "demo"
 CHECKPOINT, MEAN_SHAPE = DEMO / "demo.pt", DEMO / "demo.mean-shape.npy"
@@ -195,6 +196,34 @@ def test_make_hostile_refuses_what_it_knows_no_layer_of(
 
     assert "has no layer behind a ReLU that is known; pass SLPT" in capsys.readouterr().err
     assert not (tmp_path / "out.pt").exists()
+
+
+def test_make_hostile_refuses_a_network_whose_norms_come_before_their_convolutions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save(tiny_checkpoint("propnet/wflw").state_dict, tmp_path / "propnet.pt")
+
+    with pytest.raises(SystemExit):
+        make_hostile([str(tmp_path / "propnet.pt"), str(tmp_path / "out.pt")])
+
+    assert "would compute something else, as what reads a scaled" in capsys.readouterr().err
+    assert not (tmp_path / "out.pt").exists()
+
+
+@pytest.mark.parametrize("factor_log2", ["0", "65"])
+def test_make_hostile_refuses_a_factor_that_floats_cannot_hold(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], factor_log2: str
+) -> None:
+    with pytest.raises(SystemExit):
+        make_hostile([str(CHECKPOINT), str(tmp_path / "out.pt"), "--factor-log2", factor_log2])
+
+    assert f"--factor-log2 must be 1 to 64, got {factor_log2}; pass" in capsys.readouterr().err
+
+
+def test_make_hostile_makes_the_folder(tmp_path: Path) -> None:
+    make_hostile([str(CHECKPOINT), str(tmp_path / "new" / "out.pt"), "--factor-log2", "64"])
+
+    assert (tmp_path / "new" / "out.pt").exists()
 
 
 def _network(model: Model) -> Slpt:
