@@ -60,6 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
     out: Path = options.out
     if options.wrapped and out.suffix == ".safetensors":
         parser.error("a .safetensors file holds tensors only; leave out --wrapped")
+    out.parent.mkdir(parents=True, exist_ok=True)
     write_checkpoint(out, model_state_dict(options.model), wrapped=options.wrapped)
     print(f"wrote {out}")
     for name, array in model_assets(options.model).items():

@@ -197,10 +197,11 @@ def test_main_writes_checkpoint_that_reads_back(
     assert torch.equal(weight, make_checkpoint.model_state_dict("slpt_98_dec6")["out_layer.weight"])
 
 
-def test_main_writes_mean_shape_in_crop_pixels(tmp_path: Path) -> None:
-    make_checkpoint.main([str(tmp_path / "slpt.pt")])
+def test_main_writes_mean_shape_in_crop_pixels_into_a_new_folder(tmp_path: Path) -> None:
+    make_checkpoint.main([str(tmp_path / "new" / "slpt.pt")])
 
-    np.testing.assert_array_equal(np.load(tmp_path / "mean_shape.npy"), 256 * recipe.mean_shape(98))
+    mean_shape = np.load(tmp_path / "new" / "mean_shape.npy")
+    np.testing.assert_array_equal(mean_shape, 256 * recipe.mean_shape(98))
 
 
 def test_main_refuses_wrapped_safetensors(
