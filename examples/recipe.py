@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["camera", "edges", "face_model", "image", "mean_shape", "tensor"]
+__all__ = ["edges", "face_model", "image", "mean_shape", "tensor"]
 
 SIZE_PX = 256  # of the pictures, and of the crop that the mean shape is drawn in
 
@@ -132,11 +132,6 @@ def face_model(landmark_count: int) -> NDArray[np.float64]:
     radius = 0.6 * np.sqrt((index + 0.5) / landmark_count)
     y, z = radius * np.cos(index * _GOLDEN_ANGLE), radius * np.sin(index * _GOLDEN_ANGLE)
     return np.stack([0.35 - 0.8 * (y * y + z * z), y, z], axis=1)
-
-
-def camera() -> NDArray[np.float64]:
-    """Return ``(3, 3)`` float64 intrinsics, in cells of a 64 x 64 feature map."""
-    return np.array([[96.0, 0.0, 32.0], [0.0, 96.0, 32.0], [0.0, 0.0, 1.0]])
 
 
 def edges(landmark_count: int, edge_count: int | None = None) -> NDArray[np.int64]:

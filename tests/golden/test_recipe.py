@@ -153,11 +153,6 @@ def test_face_model_is_reference(landmark_count: int) -> None:
 
 
 @needs_reference
-def test_camera_is_reference() -> None:
-    np.testing.assert_array_equal(recipe.camera(), reference_module("assets").camera())
-
-
-@needs_reference
 @pytest.mark.parametrize("landmark_count", [98, 68, 29])
 def test_edges_are_reference(landmark_count: int) -> None:
     reference = reference_module("assets")
