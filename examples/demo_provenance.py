@@ -37,7 +37,7 @@ class Training:
 
     Attributes:
         command: That made them.
-        seed: Of faces, first weights and changes.
+        seed: Of first weights, of changes, and of faces, unless they were there.
         face_count: Faces trained on.
         steps: Of the backbone alone at 128 px, of all at 128 px, of all at 256 px.
         batch: Crops of a step.
@@ -134,19 +134,26 @@ def _first(network: Slpt, count: int) -> dict[str, float]:
 
 
 def _environment() -> dict[str, str]:
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"],  # noqa: S607  # git is on PATH where it is used
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
     return {
-        "commit": commit.stdout.strip() or "unknown",
+        "commit": _commit(),
         "machine": platform.machine(),
         "python": platform.python_version(),
         **{name: version(name) for name in ("torch", "numpy", "opencv-python-headless")},
     }
+
+
+def _commit() -> str:
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"],  # noqa: S607  # git is on PATH where it is used
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError:  # no git: no reason to lose an hour of training
+        return "unknown"
+    return found.stdout.strip() or "unknown"
 
 
 def _rounded(value: object) -> object:
