@@ -23,7 +23,9 @@ _TEETH = np.array([205.0, 222, 228])
 _TONGUE = np.array([80.0, 75, 165])
 _LINE = np.array([18.0, 20, 28])
 _GLINT = np.array([250.0, 250, 250])
-_IRIS_RADIUS = 0.105  # 7 mm would be 0.1: an iris is some 12 mm wide in everyone
+_IRIS_RADIUS = 0.085  # 6 mm: an iris is some 12 mm wide in everyone
+_RIM_RADIUS = 0.105  # of the iris, darker
+_PUPIL_RADIUS = 0.042
 _SHIFT = 4
 _OPEN = 0.03  # of a unit, above which an eye or a mouth shows what is inside
 
@@ -61,7 +63,7 @@ def paint_features(
         canvas: Plain skin.
         features: ``(65, 2)`` x and y of landmarks 33 to 97.
         person: Measures, colours and make-up.
-        expression: Its `eyes_open` tells how far lids cover the iris.
+        expression: Its `smile` tells how deep the folds beside the mouth are.
         rng: For single hairs.
     """
     shape, colours, makeup = person
@@ -113,9 +115,9 @@ def _paint_eye(
     if height > _OPEN:
         rim = canvas.texels(np.concatenate([upper, lower[1:-1]]))
         paint(canvas.texture, rim, _WHITE * 0.93)
-        iris = canvas.texels(_circle(pupil, _IRIS_RADIUS))
-        paint(canvas.texture, iris, colours.iris * 0.45, clip=rim)
-        for radius, shade in ((0.085, colours.iris), (0.042, _LINE * 0.6)):
+        dark = canvas.texels(_circle(pupil, _RIM_RADIUS))
+        paint(canvas.texture, dark, colours.iris * 0.45, clip=rim)
+        for radius, shade in ((_IRIS_RADIUS, colours.iris), (_PUPIL_RADIUS, _LINE * 0.6)):
             paint(canvas.texture, canvas.texels(_circle(pupil, radius)), shade, clip=rim)
         glint = canvas.texels(_circle(_moved(pupil, 0.03, -0.03), 0.018))
         paint(canvas.texture, glint, _GLINT, clip=rim)

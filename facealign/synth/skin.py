@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from facealign.synth.chart import MAX_ANGLE, SKIN_SHAPE
 from facealign.synth.person import Colours, Shape
-from facealign.synth.surface import CROWN_LEVEL, NECK_LEVEL, HeadSurface
+from facealign.synth.surface import CHIN_LEVEL, CROWN_LEVEL, NECK_LEVEL, HeadSurface
 
 __all__ = ["Makeup", "draw_makeup", "skin_texture"]
 
@@ -98,7 +98,7 @@ def _beard(
     x: NDArray[np.float64], y: NDArray[np.float64], shape: Shape, surface: HeadSurface
 ) -> NDArray[np.float64]:
     """Return 0 to 1: chin, jaw and upper lip, with the mouth left free; none on the neck."""
-    chin = float(surface.points(np.zeros(1), np.full(1, 1.66))[0, 1])
+    chin = float(surface.points(np.zeros(1), np.full(1, CHIN_LEVEL))[0, 1])
     cheek_line = 0.95 - 0.45 * np.clip(np.abs(x) - 0.3, 0, 1)
     jaw = np.clip((y - cheek_line) / 0.15, 0, 1) * np.clip((chin + 0.02 - y) / 0.08, 0, 1)
     mouth = _spot(x, y - (shape.mouth_y + 0.03), shape.mouth_half_width, 0.13)
