@@ -64,7 +64,7 @@ def write_dataset(
         UsageError: If a number is out of its range.
         OutputError: If `folder` is not empty, or cannot be written.
     """
-    check_count(count)
+    _check_count(count)
     check_numbers(seed, 0, size_px)
     check_free(folder)
     try:
@@ -78,16 +78,6 @@ def write_dataset(
             "choose another folder, or make room"
         ) from error
     return counts
-
-
-def check_count(count: int) -> None:
-    """Check the number of faces.
-
-    Raises:
-        UsageError: If it is below 1.
-    """
-    if count < 1:
-        raise UsageError(f"count must be 1 or more, got {count}; pass for example `--count 100`")
 
 
 def check_free(folder: Path) -> None:
@@ -110,6 +100,11 @@ def check_free(folder: Path) -> None:
         raise OutputError(
             f"`{folder}` is not empty, so it is left alone; choose another folder, or empty it"
         )
+
+
+def _check_count(count: int) -> None:
+    if count < 1:
+        raise UsageError(f"count must be 1 or more, got {count}; pass for example `--count 100`")
 
 
 @contextlib.contextmanager

@@ -65,7 +65,7 @@ def _contour(surface: HeadSurface, project: Project) -> NDArray[np.float64]:
     levels = np.broadcast_to(level, (_SLIDES, CONTOUR_COUNT))
     candidates = surface.points(angle * shares[:, None], levels)
     # Outwards, seen in the picture: away from the middle of the head at the same height.
-    across = project(np.array([[-1.0, 0.4, 0.0], [1.0, 0.4, 0.0], [0.0, 0.4, 1.0], [0.0, 0.4, 0]]))
+    across = project(np.array([[-1.0, 0.4, 0.0], [1.0, 0.4, 0.0]]))
     axis = _unit(across[1] - across[0])
     outwards = (project(candidates) @ axis) * np.sign(angle)
     share = np.pad(shares[np.argmax(outwards, axis=0)], _EVEN_OUT, mode="edge")
