@@ -3,55 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from facealign.errors import UsageError
+from facealign.geometry import boxes_from_landmarks
 from facealign.synth.attributes import Attributes, draw_attributes
 from facealign.synth.background import draw_background
-from facealign.synth.camera import Camera, Pose, build_camera, draw_pose
+from facealign.synth.camera import Camera
 from facealign.synth.degrade import degrade
-from facealign.synth.expression import Expression, draw_expression
 from facealign.synth.features import Canvas, paint_features
 from facealign.synth.head_parts import ear_meshes, hair_mesh, head_mesh, shoulder_mesh
-from facealign.synth.landmark_model import features_in_front, landmark_points
-from facealign.synth.light import Lamp, draw_lamp, light_on
+from facealign.synth.light import Lamp, light_on
 from facealign.synth.materials import build_atlas
 from facealign.synth.mesh import Mesh, joined
 from facealign.synth.occluder import OCCLUDERS
-from facealign.synth.person import Colours, Shape, draw_colours, draw_shape
 from facealign.synth.raster import render
-from facealign.synth.skin import Makeup, draw_makeup, skin_texture
-from facealign.synth.surface import HeadSurface, build_surface
-from facealign.synth.worn import mask_mesh, sunglasses
+from facealign.synth.scene import Part, Scene, Streams, draw_occluder, draw_scene, streams_of
+from facealign.synth.skin import skin_texture
 
 __all__ = ["MAX_SIZE_PX", "MIN_SIZE_PX", "SyntheticFace", "check_numbers", "synthetic_face"]
 
 MIN_SIZE_PX, MAX_SIZE_PX = 64, 1024
 _FINE_UP_TO_PX = 512  # up to this size a face is drawn at twice the size, and then shrunk
-_FACE_SHARE = (0.48, 0.72)  # of the frame, taken up by the landmarks
 _BOX_NOISE = 0.03  # of the face's side: standard deviation of each edge of a detector's box
 _BOX_CLIP = 2.5
-
-
-class _Part(IntEnum):
-    """What has a stream of random numbers of its own, so that no part depends on another."""
-
-    ATTRIBUTES = 0
-    PERSON = 1
-    EXPRESSION = 2
-    POSE = 3
-    FRAME = 4
-    LIGHT = 5
-    MAKEUP = 6
-    SURFACE = 7
-    OCCLUSION = 8
-    BACKGROUND = 9
-    CAMERA = 10
-    BOX = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +50,6 @@ class SyntheticFace:
     attributes: Attributes
 
 
-@dataclass(frozen=True, slots=True)
-class _Scene:
-    """Everything that is decided before pixels are drawn."""
-
-    shape: Shape
-    colours: Colours
-    makeup: Makeup
-    expression: Expression
-    surface: HeadSurface
-    features: NDArray[np.float64]
-    camera: Camera
-    landmarks: NDArray[np.float64]
-    lamp: Lamp
-
-
 def synthetic_face(
     seed: int, index: int, *, size_px: int = 256, attributes: Attributes | None = None
 ) -> SyntheticFace:
@@ -103,18 +66,18 @@ def synthetic_face(
         UsageError: If a number is out of its range.
     """
     check_numbers(seed, index, size_px)
+    streams = streams_of(seed, index)
     if attributes is None:
-        attributes = draw_attributes(_rng(seed, index, _Part.ATTRIBUTES))
-    scene = _scene(seed, index, size_px, attributes)
-    worn, held = _occluders(seed, index, scene, attributes)
-    image = _drawn(seed, index, scene, worn, size_px)
-    extent = _extent(scene.landmarks)
+        attributes = draw_attributes(streams(Part.ATTRIBUTES))
+    scene = draw_scene(streams, size_px, attributes)
+    worn, held = draw_occluder(streams, scene, attributes)
+    image = _drawn(streams, scene, worn, size_px)
+    extent = boxes_from_landmarks(scene.landmarks[None])[0]
     if held is not None:
-        rng = _rng(seed, index, _Part.OCCLUSION)
-        OCCLUDERS[held](image, extent, scene.colours, rng)
+        OCCLUDERS[held](image, extent, scene.colours, streams(Part.OCCLUSION))
     side = float((extent[2:] - extent[:2]).max())
-    image = degrade(image, _rng(seed, index, _Part.CAMERA), is_strong=attributes.blur, face_px=side)
-    box = _box(extent, _rng(seed, index, _Part.BOX), size_px)
+    image = degrade(image, streams(Part.CAMERA), is_strong=attributes.blur, face_px=side)
+    box = _box(extent, streams(Part.BOX), size_px)
     return SyntheticFace(image, scene.landmarks, box, attributes)
 
 
@@ -135,81 +98,10 @@ def check_numbers(seed: int, index: int, size_px: int) -> None:
         )
 
 
-def _rng(seed: int, index: int, part: _Part) -> np.random.Generator:
-    return np.random.default_rng([seed, index, part])
-
-
-def _scene(seed: int, index: int, size_px: int, attributes: Attributes) -> _Scene:
-    def rng(part: _Part) -> np.random.Generator:
-        return _rng(seed, index, part)
-
-    person = rng(_Part.PERSON)
-    shape, colours = draw_shape(person), draw_colours(person)
-    expression = draw_expression(rng(_Part.EXPRESSION), is_strong=attributes.expression)
-    surface = build_surface(shape, expression)
-    features = features_in_front(shape, expression)
-    pose = draw_pose(rng(_Part.POSE), is_strong=attributes.pose)
-    camera = _camera(pose, surface, features, rng(_Part.FRAME), size_px)
-    points = landmark_points(surface, features, camera.project)
-    return _Scene(
-        shape=shape,
-        colours=colours,
-        makeup=draw_makeup(rng(_Part.MAKEUP), is_strong=attributes.makeup),
-        expression=expression,
-        surface=surface,
-        features=features,
-        camera=camera,
-        landmarks=camera.project(points),
-        lamp=draw_lamp(rng(_Part.LIGHT), is_strong=attributes.illumination),
-    )
-
-
-def _camera(
-    pose: Pose,
-    surface: HeadSurface,
-    features: NDArray[np.float64],
-    rng: np.random.Generator,
-    size_px: int,
-) -> Camera:
-    """Return a camera that puts the landmarks somewhere near the middle of the frame."""
-    side = rng.uniform(*_FACE_SHARE) * size_px
-    room = (size_px - side) / 2
-    middle = (size_px - 1) / 2 + room * rng.uniform(-0.7, 0.7, 2)
-    frame = np.array([*middle, side])
-    somewhere = build_camera(pose, surface.points_in_front(features), frame)
-    outline = landmark_points(surface, features, somewhere.project)
-    return build_camera(pose, outline, frame)
-
-
-def _occluders(
-    seed: int, index: int, scene: _Scene, attributes: Attributes
-) -> tuple[list[Mesh], int | None]:
-    """Return meshes that are worn, and the number of what is held in front, if anything is."""
-    if not attributes.occlusion:
-        return [], None
-    rng = _rng(seed, index, _Part.OCCLUSION)
-    kind = int(rng.integers(2 + len(OCCLUDERS)))
-    if kind == 0:
-        return sunglasses(scene.surface, scene.shape, rng), None
-    if kind == 1:
-        return mask_mesh(scene.surface, scene.shape, rng), None
-    return [], kind - 2
-
-
-def _drawn(
-    seed: int, index: int, scene: _Scene, worn: list[Mesh], size_px: int
-) -> NDArray[np.uint8]:
+def _drawn(streams: Streams, scene: Scene, worn: list[Mesh], size_px: int) -> NDArray[np.uint8]:
     """Return the lit head in front of its background."""
-    rng = _rng(seed, index, _Part.SURFACE)
-    skin = skin_texture(scene.surface, scene.shape, scene.colours, scene.makeup, rng)
-    paint_features(
-        Canvas(skin, scene.surface),
-        scene.features,
-        person=(scene.shape, scene.colours, scene.makeup),
-        expression=scene.expression,
-        rng=rng,
-    )
-    atlas = build_atlas(skin, scene.colours, rng)
+    rng = streams(Part.SURFACE)
+    atlas = _atlas(scene, rng)
     mesh = joined(
         [
             head_mesh(scene.surface),
@@ -223,8 +115,21 @@ def _drawn(
     fine = 2 if size_px <= _FINE_UP_TO_PX else 1
     camera = _finer(scene.camera, fine)
     picture = render(mesh, camera, atlas=atlas, light=light, size_px=fine * size_px)
-    behind = draw_background(size_px, _rng(seed, index, _Part.BACKGROUND))
+    behind = draw_background(size_px, streams(Part.BACKGROUND))
     return _over(picture.colour, picture.drawn, behind, scene.lamp)
+
+
+def _atlas(scene: Scene, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return the texture of everything, with the face painted on it."""
+    skin = skin_texture(scene.surface, scene.shape, scene.colours, scene.makeup, rng)
+    paint_features(
+        Canvas(skin, scene.surface),
+        scene.features,
+        person=(scene.shape, scene.colours, scene.makeup),
+        expression=scene.expression,
+        rng=rng,
+    )
+    return build_atlas(skin, scene.colours, rng)
 
 
 def _finer(camera: Camera, fine: int) -> Camera:
@@ -247,10 +152,6 @@ def _over(
     amount = np.clip(lamp.ambient + 0.6 * lamp.strength * lamp.colour, 0, 1.3)
     picture = front + (1 - share) * behind * amount
     return np.clip(picture + 0.5, 0, 255).astype(np.uint8)
-
-
-def _extent(landmarks: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.concatenate([landmarks.min(axis=0), landmarks.max(axis=0)])
 
 
 def _box(extent: NDArray[np.float64], rng: np.random.Generator, size_px: int) -> NDArray[np.int64]:
