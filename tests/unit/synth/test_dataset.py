@@ -52,7 +52,7 @@ def test_dataset_has_the_layout_of_wflw(dataset: Path) -> None:
 
 
 def test_line_is_196_coordinates_a_box_six_attributes_and_a_name(dataset: Path) -> None:
-    text = (dataset / TRAIN_LIST).read_text()
+    text = (dataset / TRAIN_LIST).read_bytes().decode("ascii")
 
     number, whole = r"-?\d+\.\d{6} ", r"\d+ "
     line = rf"({number}){{196}}({whole}){{4}}([01] ){{6}}0--Synthetic/face_\d{{6}}\.jpg\n"
@@ -77,6 +77,14 @@ def test_every_face_is_in_one_list_and_one_of_five_is_for_the_test(dataset: Path
     indices = sorted(int(line[-10:-4]) for line in [*train, *test])
     assert indices == list(range(COUNT))
     assert sorted(int(line[-10:-4]) // 5 for line in test) == [0, 1]
+
+
+@pytest.mark.parametrize(("seed", "place"), [(0, 3), (2, 2), (5, 4)])
+def test_seed_chooses_which_of_five_is_for_the_test(tmp_path: Path, seed: int, place: int) -> None:
+    write_dataset(tmp_path / "out", count=5, seed=seed, size_px=64)
+
+    (line,) = (tmp_path / "out" / TEST_LIST).read_text().splitlines()
+    assert line.endswith(f"face_00000{place}.jpg")
 
 
 def test_write_dataset_counts_what_it_writes(tmp_path: Path) -> None:
