@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -67,11 +68,12 @@ def write_dataset(
     _check_count(count)
     check_numbers(seed, 0, size_px)
     check_free(folder)
+    real = Path(os.path.realpath(folder))
     try:
-        folder.absolute().parent.mkdir(parents=True, exist_ok=True)
-        with _hidden_sibling(folder) as partial:
+        real.parent.mkdir(parents=True, exist_ok=True)
+        with _hidden_sibling(real) as partial:
             counts = _write(partial, count, seed, size_px, on_face)
-            partial.replace(folder.resolve())
+            partial.replace(real)
     except OSError as error:
         raise OutputError(
             f"cannot write the data set `{folder}`: {error.strerror or error}; "
@@ -110,8 +112,7 @@ def _check_count(count: int) -> None:
 @contextlib.contextmanager
 def _hidden_sibling(folder: Path) -> Iterator[Path]:
     """Yield a new folder beside `folder`, and remove what is left of it whatever happens."""
-    real = folder.resolve()
-    partial = real.with_name(f".{real.name}.{secrets.token_hex(4)}.partial")
+    partial = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
     try:
         partial.mkdir()
         yield partial

@@ -123,6 +123,21 @@ def test_write_dataset_fills_an_empty_folder(tmp_path: Path) -> None:
     assert len(contents(tmp_path / "empty")) == 3
 
 
+def test_write_dataset_goes_where_a_link_leads(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(Path("new") / "folder")
+
+    write_dataset(tmp_path / "link", count=1, seed=0, size_px=64)
+
+    assert len(contents(tmp_path / "new" / "folder")) == 3
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_write_dataset_makes_no_folder_that_a_path_only_passes(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "passed" / ".." / "out", count=1, seed=0, size_px=64)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
 def test_write_dataset_leaves_nothing_half_written(tmp_path: Path, error: BaseException) -> None:
     def stop(_done: int) -> None:
