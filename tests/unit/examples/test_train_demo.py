@@ -10,7 +10,7 @@ import pytest
 import torch
 import train_demo
 
-HELD_OUT_FACES = 2
+HELD_OUT_FACES, CHECKED_FACES = 2, 1
 START_BIAS = 0.5  # of the last layer, as `new_network` sets it
 TINY = ["--faces", "10", "--batch", "2", "--steps", "1", "1", "2"]
 
@@ -22,7 +22,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     threads = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo_provenance, "HELD_OUT_FACES", HELD_OUT_FACES)
-        patch.setattr(demo_provenance, "CHECKED_FACES", HELD_OUT_FACES)
+        patch.setattr(demo_provenance, "CHECKED_FACES", CHECKED_FACES)
         patch.setenv("PATH", "")  # no git
         for name in ("first", "second"):
             train_demo.main(["--work", str(folder), "--out", str(folder / name), *TINY])
@@ -41,6 +41,7 @@ def test_train_demo_tells_what_it_did(trained: Path) -> None:
 
     assert (facts["steps"], facts["face_count"], facts["seed"]) == ([1, 1, 2], 8, 1)
     assert facts["held_out"]["faces"] == HELD_OUT_FACES
+    assert facts["held_out"]["first"]["faces"] == CHECKED_FACES
     assert facts["validation_nme_percent"] > 0
     assert "--steps 1 1 2" in facts["command"]
     assert facts["commit"] == "unknown"
