@@ -109,8 +109,7 @@ class Judge:
         size_px = self.held_out.crops.shape[1]
         found = run(self.held_out.crops).astype(np.float64) * size_px
         if not np.isfinite(found).all():
-            lost = float("inf")
-            return Judgement(lost, lost, lost, lost, lost, (lost, lost))
+            return self._lost()
         distance = np.linalg.norm(found - self.landmarks_px, axis=2)  # (K, N)
         drift = 100 * distance.mean(axis=1) / self.normalisers_px  # (K,)
         nme = _errors(self, found)
@@ -129,6 +128,18 @@ class Judge:
                 name: float((after - before)[list(indices)].mean())
                 for name, indices in self.held_out.subsets.items()
             },
+        )
+
+    def _lost(self) -> Judgement:
+        inf = float("inf")
+        return Judgement(
+            p99_px=inf,
+            max_px=inf,
+            drift_percent=inf,
+            nme_percent=None if self.errors_percent is None else inf,
+            change_points=inf,
+            change_interval=(inf, inf),
+            subset_points=dict.fromkeys(self.held_out.subsets, inf),
         )
 
 

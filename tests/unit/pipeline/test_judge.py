@@ -135,6 +135,20 @@ def test_judge_gives_infinities_where_one_landmark_is_no_number(
     assert found.change_interval == (np.inf, np.inf)
 
 
+@pytest.mark.parametrize(
+    ("truth", "expected"), [(None, None), (ring(), np.inf)], ids=["boxes", "annotated"]
+)
+def test_judge_of_no_numbers_has_an_nme_only_with_annotations(
+    truth: Landmarks | None, expected: float | None
+) -> None:
+    judge = judge_of(held_out(truth, subsets={"pose": (0, 1)}))
+
+    found = judge.judge(gives(np.full_like(ring(), np.nan)))
+
+    assert found.nme_percent == expected
+    assert found.subset_points == {"pose": np.inf}
+
+
 offsets = arrays(np.float64, (2, FACES, N, 2), elements=st.floats(-9, 9, width=32))
 
 
