@@ -73,7 +73,9 @@ def first_divergence(
 
 
 def _relative_deviation(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
-    if found.size != expected.size or not np.isfinite(found).all():
+    if found.size != expected.size:
+        return float("inf")
+    if not (np.isfinite(found).all() and np.isfinite(expected).all()):
         return float("inf")
     scale = float(np.abs(expected).max()) or 1.0
     return float(np.abs(found.reshape(expected.shape) - expected).max()) / scale

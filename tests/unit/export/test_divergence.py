@@ -126,6 +126,19 @@ def test_first_divergence_is_infinite_at_what_cannot_be_compared(
     assert (divergence.point, divergence.relative) == ("early", np.inf)
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_first_divergence_is_infinite_where_the_module_alone_gives_no_number(
+    graph: bytes, expected: dict[str, NDArray[np.float32]], bad: float
+) -> None:
+    found = dict(expected)
+    expected["early"] = np.where([True, False, False, False], np.float32(bad), expected["early"])
+
+    divergence = first_divergence(graph, expected=expected, found=found, names=NAMES)
+
+    assert divergence is not None
+    assert (divergence.point, divergence.relative) == ("early", np.inf)
+
+
 def test_first_divergence_compares_point_of_zeros(
     graph: bytes, expected: dict[str, NDArray[np.float32]]
 ) -> None:
