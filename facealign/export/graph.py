@@ -79,7 +79,7 @@ def check_onnx(model: ir.Model) -> None:
 
 
 def _refused(error: Exception) -> str:
-    return f"the ONNX checker refuses the graph: {error}"
+    return f"the ONNX checker refuses the graph: {' '.join(str(error).split())}"
 
 
 def _with_named_batch(shape: ir.Shape | None) -> ir.Shape | None:
@@ -102,9 +102,13 @@ def graph_from_bytes(data: bytes) -> ir.Model:
         GraphContractError: If the bytes are no ONNX model.
     """
     try:
-        return ir.from_proto(onnx.load_from_string(data))
+        proto = onnx.load_from_string(data)
+        model = ir.from_proto(proto)
     except Exception as error:  # protobuf's DecodeError has no public name
-        raise GraphContractError(f"not an ONNX model: {error}") from error
+        raise GraphContractError(f"not an ONNX model: {' '.join(str(error).split())}") from error
+    if not proto.HasField("graph"):  # to protobuf an empty file is a message without fields
+        raise GraphContractError("not an ONNX model: there is no graph in it")
+    return model
 
 
 def expose_values(data: bytes, names: Sequence[str]) -> bytes:
