@@ -8,10 +8,17 @@ from typing import Literal
 import onnx_ir as ir
 
 from facealign.export.graph import node_label
-from facealign.export.islands import coordinate_nodes, grids, values_of
+from facealign.export.islands import coordinate_nodes, grids, normalisation_nodes, values_of
 from facealign.export.layers import MOVEMENT, is_layer
 
-__all__ = ["Precision", "half_coordinates", "half_grids", "is_cast", "precision_problems"]
+__all__ = [
+    "Precision",
+    "half_coordinates",
+    "half_grids",
+    "half_normalisation",
+    "is_cast",
+    "precision_problems",
+]
 
 Precision = Literal["fp32", "fp16", "int8", "int8-cpu"]
 """``int8`` is for TensorRT, and what is not INT8 may be FP16; ``int8-cpu`` is for ONNX Runtime."""
@@ -45,6 +52,7 @@ def precision_problems(graph: ir.Graph, precision: Precision) -> list[str]:
         problems += _quantizer_problems(graph, precision)
     if _Type.FLOAT16 in _SHORT_TYPES_OF[precision]:
         problems += half_coordinates(graph)
+        problems += half_normalisation(graph)
     return problems
 
 
@@ -75,6 +83,20 @@ def half_coordinates(graph: ir.Graph) -> Iterator[str]:
             is_half = value.dtype in _SHORT_TYPES and value not in sampled_at
             if is_half and not _goes_to_layers(value):
                 yield f"{node_label(node)} gives coordinates in {value.dtype}; they stay in FP32"
+
+
+def half_normalisation(graph: ir.Graph) -> Iterator[str]:
+    """Find FP16 between the picture and its first layers; but what a layer takes may be cast.
+
+    Args:
+        graph: Types inferred.
+    """
+    found = normalisation_nodes(graph)
+    for node in (each for each in graph if each in found):
+        is_half = any(value.dtype in _SHORT_TYPES for value in node.outputs)
+        if is_half and node.op_type != "Cast" and node.op_type not in MOVEMENT:
+            dtype = node.outputs[0].dtype
+            yield f"{node_label(node)} normalises the picture in {dtype}; it does so in FLOAT"
 
 
 def is_cast(node: ir.Node | None, to: ir.DataType) -> bool:

@@ -181,9 +181,7 @@ def test_finish_graph_refuses_what_the_onnx_checker_refuses(
 ) -> None:
     model = model_from_text(text)
 
-    with pytest.raises(
-        GraphContractError, match=r"^the ONNX checker refuses the graph: [^\n]+\Z"
-    ):
+    with pytest.raises(GraphContractError, match=r"^the ONNX checker refuses the graph: [^\n]+\Z"):
         finish_graph(model, metadata=METADATA)
 
 

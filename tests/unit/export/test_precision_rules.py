@@ -188,6 +188,20 @@ def test_precision_problems_finds_landmarks_in_fp16(filled: Parse, precision: Pr
     ]
 
 
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_precision_problems_finds_picture_normalised_in_fp16(
+    network: ir.Model, precision: Precision
+) -> None:
+    model = named(network, precision)
+    made = ir.Value(name="negative", type=ir.TensorType(HALF))
+    negative = ir.node("Neg", [None], outputs=[made], name="negative")
+    put_between(model, "centred", 0, cast(HALF, "down"), negative, cast(FULL, "up"))
+
+    found = precision_problems(model.graph, precision)
+
+    assert "Neg `negative` normalises the picture in FLOAT16; it does so in FLOAT" in found
+
+
 @pytest.mark.parametrize("precision", ALL)
 def test_precision_problems_finds_fp16_grid_once(network: ir.Model, precision: Precision) -> None:
     model = named(network, precision)

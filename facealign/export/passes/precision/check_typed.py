@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import onnx
 import onnx_ir as ir
 
 from facealign.errors import GraphContractError
-from facealign.export.graph import OPSET, node_label
-from facealign.export.islands import grids, normalisation_nodes
-from facealign.export.layers import MOVEMENT
+from facealign.export.graph import OPSET, check_onnx, node_label
+from facealign.export.islands import grids
 from facealign.export.passes.precision.assignment import GridSampleTypes
-from facealign.export.precision_rules import half_coordinates, half_grids, is_cast
+from facealign.export.precision_rules import (
+    half_coordinates,
+    half_grids,
+    half_normalisation,
+    is_cast,
+)
 
 __all__ = ["check_typed", "typed_problems"]
 
@@ -45,7 +48,7 @@ def typed_problems(model: ir.Model, *, grid_sample: GridSampleTypes = "mixed") -
     problems += _output_problems(model.graph)
     problems += half_coordinates(model.graph)
     problems += half_grids(model.graph, allowed=_allowed_grids(model.graph, grid_sample))
-    problems += _normalisation_problems(model.graph)
+    problems += half_normalisation(model.graph)
     problems += _cast_problems(model.graph)
     return problems
 
@@ -54,12 +57,10 @@ def _standard_problems(model: ir.Model) -> Iterator[str]:
     version = model.opset_imports.get("", 0)
     if version != OPSET:
         yield f"opset must be {OPSET}, got {version}; TensorRT misreads GridSample of opset 20"
-    proto = ir.to_proto(model)
     try:
-        onnx.checker.check_model(proto, full_check=True)
-        onnx.shape_inference.infer_shapes(proto, check_type=True, strict_mode=True, data_prop=True)
-    except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError) as error:
-        yield f"the ONNX checker refuses it: {' '.join(str(error).split())}"
+        check_onnx(model)
+    except GraphContractError as error:
+        yield str(error)
 
 
 def _output_problems(graph: ir.Graph) -> Iterator[str]:
@@ -73,14 +74,6 @@ def _allowed_grids(graph: ir.Graph, grid_sample: GridSampleTypes) -> set[ir.Valu
     if grid_sample != "fp16":
         return set()
     return {value for value in grids(graph) if is_cast(value.producer(), _HALF)}
-
-
-def _normalisation_problems(graph: ir.Graph) -> Iterator[str]:
-    found = normalisation_nodes(graph)
-    for node in (each for each in graph if each in found):
-        is_half = any(value.dtype == _HALF for value in node.outputs)
-        if is_half and node.op_type != "Cast" and node.op_type not in MOVEMENT:
-            yield f"{node_label(node)} normalises the picture in FLOAT16; it does so in FLOAT"
 
 
 def _cast_problems(graph: ir.Graph) -> Iterator[str]:
