@@ -28,7 +28,10 @@ def follows_node(node: ir.Node, position: int) -> bool:
 
 
 def can_be_half(node: ir.Node) -> bool:
-    """Return whether the standard allows a node in FP16."""
+    """Return whether the standard allows a node in FP16, and its inputs can make it so.
+
+    What an attribute types stays as it is, such as ConstantOfShape; but a Cast, which is written.
+    """
     allowed = _allowed_types(node.op_type, node.domain)
     of_outputs = [_type_of_output(node, position) for position in range(len(node.outputs))]
     of_inputs = [
@@ -41,6 +44,9 @@ def can_be_half(node: ir.Node) -> bool:
         for name, value in zip(of_outputs, node.outputs, strict=True)
         if value.dtype == ir.DataType.FLOAT
     ]
+    given = {_type_of_input(node, position) for position in range(len(node.inputs))}
+    if node.op_type != "Cast" and not given.issuperset(floats):
+        return False
     return all(_HALF in allowed.get(name, ()) for name in (*of_inputs, *floats))
 
 

@@ -47,6 +47,29 @@ def test_can_be_half_is_false_of_what_the_standard_has_in_float_only(
     assert not can_be_half(model_from_text(text).graph[0])
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(
+            "g (int64[1] n) => (float[N] y) { y = ConstantOfShape(n) }", id="constant-of-shape"
+        ),
+        pytest.param(
+            "g (int64[2, 2] x) => (float[2, 2] y) { y = EyeLike<dtype = 1>(x) }", id="eye-like"
+        ),
+    ],
+)
+def test_can_be_half_is_false_of_what_an_attribute_types(
+    model_from_text: Parse, text: str
+) -> None:
+    assert not can_be_half(model_from_text(text).graph[0])
+
+
+def test_can_be_half_is_true_of_a_cast(model_from_text: Parse) -> None:
+    text = "g (uint8[2] x) => (float[2] y) { y = Cast<to = 1>(x) }"
+
+    assert can_be_half(model_from_text(text).graph[0])
+
+
 @pytest.mark.parametrize("operator", ["Conv", "ConvTranspose", "GridSample", "MaxPool"])
 def test_standard_has_no_bfloat16_at_this_opset(operator: str) -> None:
     """Why there is no BF16 graph: a backbone of it needs opset 22, where GridSample is misread."""
