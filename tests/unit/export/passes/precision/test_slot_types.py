@@ -58,9 +58,7 @@ def test_can_be_half_is_false_of_what_the_standard_has_in_float_only(
         ),
     ],
 )
-def test_can_be_half_is_false_of_what_an_attribute_types(
-    model_from_text: Parse, text: str
-) -> None:
+def test_can_be_half_is_false_of_what_an_attribute_types(model_from_text: Parse, text: str) -> None:
     assert not can_be_half(model_from_text(text).graph[0])
 
 
