@@ -128,11 +128,18 @@ def _check(graph: ir.Model, model: Model, precision: Precision) -> None:
 
 def _check_finite(precision: Precision, parity: ParityReport, found: NDArray[np.floating]) -> None:
     """Refuse what faces did not show; JSON has no infinity, and no self-test passes with NaN."""
+    way_out = f"leave {precision} out of `--precision`"
     if not (np.isfinite(parity.max_px) and np.isfinite(found).all()):
         raise ParityError(
             f"the {precision} graph gives landmarks that are no numbers on a crop that is no face "
-            f"(the worst is {parity.worst_crop!r}); leave {precision} out of `--precision`"
+            f"(the worst is {parity.worst_crop!r}); {way_out}"
         )
+    for name, deviation in parity.extra.items():
+        if not np.isfinite(deviation):
+            raise ParityError(
+                f"the {precision} graph gives no numbers as `{name}` on one of the "
+                f"{parity.crop_count} crops of parity; {way_out}"
+            )
 
 
 def _entry(

@@ -10,13 +10,16 @@ import pytest
 
 from facealign.errors import GraphContractError, ParityError
 from facealign.export.graph import OPSET, graph_from_bytes
+from facealign.export.parity import ParityReport
 from facealign.models.load import Model
+from facealign.pipeline import graphs
 from facealign.pipeline.contents import golden_of
 from facealign.pipeline.graphs import Reference, ShippedGraph, reduced_graphs_of
 from facealign.pipeline.precisions import Reductions
+from facealign.pipeline.progress import Stage
 from facealign.pipeline.reduce import Reduction
 from facealign.pipeline.run_crops import graph_runner
-from facealign.pipeline.verify import remembered_points
+from facealign.pipeline.verify import Points, measure_reduced, remembered_points
 from tests.unit.pipeline.small_network import Told
 
 Spoil = Callable[[ir.Model], None]
@@ -193,6 +196,19 @@ def test_reduced_graph_that_gives_no_numbers_is_refused(
 ) -> None:
     with pytest.raises(ParityError, match=r"the fp16 graph gives .* no numbers .* leave fp16 out"):
         ship("fp16", no_numbers)
+
+
+def test_reduced_graph_whose_score_is_no_number_is_refused(
+    ship: Callable[[str, Spoil], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_score(model: Model, data: bytes, points: Points, stage: Stage) -> ParityReport:
+        report = measure_reduced(model, data, points, stage)
+        return replace(report, extra={"pose": 0.01, "score": float("inf")})
+
+    monkeypatch.setattr(graphs, "measure_reduced", without_score)
+
+    with pytest.raises(ParityError, match=r"the fp16 graph gives no numbers as `score` on one of"):
+        ship("fp16", lambda _: None)
 
 
 def _cast(value: ir.Value, to: ir.DataType) -> ir.Node:
