@@ -8,8 +8,10 @@ from dataclasses import replace
 import onnx_ir as ir
 
 from facealign.calibration import Loss, Search, Trial
-from facealign.export.graph import bytes_from_graph
+from facealign.export.cost import macs_by_node
+from facealign.export.graph import bytes_from_graph, node_name
 from facealign.export.passes.quantize import blocks_of, for_cpu
+from facealign.export.passes.quantize.foreign import quantized_products
 from facealign.pipeline.judge import Judge
 from facealign.pipeline.reduce import Reduction
 from facealign.pipeline.run_crops import graph_runner, speed_ratios
@@ -48,14 +50,15 @@ def int8_for_cpu(
     Args:
         graph: FP32.
         ranges: By tensor.
-        int8: What was chosen for TensorRT; the same products are INT8.
+        int8: What was chosen for TensorRT; of the same products those are INT8 that `for_cpu` has
+            a kernel for, so that its share may be smaller.
         judge: Of held-out crops.
     """
     left = int8.chosen.left
     flavour = _flavour(int8, graph, ranges, left)
     judgement = judge.judge(graph_runner(bytes_from_graph(flavour)))
     loss = Loss(int8.limits.share_used(judgement), judgement.drift_percent)
-    trial = Trial(left, int8.chosen.share, loss)
+    trial = Trial(left, _share_in_int8(flavour, graph), loss)
     fits = loss.change <= 1
     return replace(
         int8,
@@ -90,6 +93,13 @@ def _flavour(
     planned = [node for block in blocks_of(graph) for node in block.nodes]
     in_float = [node for node in planned if node not in in_int8]  # also what no block has
     return for_cpu(graph, ranges, leave_float=in_float)
+
+
+def _share_in_int8(flavour: ir.Model, graph: ir.Model) -> float:
+    """Return the multiply-accumulates in INT8 as a fraction of those of the FP32 graph."""
+    in_int8, macs = quantized_products(flavour), macs_by_node(graph)
+    done = sum(macs[str(n.outputs[0].name)] for n in graph.graph if node_name(n) in in_int8)
+    return done / (sum(macs.values()) or 1)
 
 
 def _speed(flavour: Reduction) -> float:

@@ -5,10 +5,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import onnx_ir as ir
 import pytest
 from numpy.typing import NDArray
+from onnx import numpy_helper
 
+from facealign.export.cost import macs_by_node
 from facealign.export.graph import bytes_from_graph
 from facealign.export.lint import contract_problems
 from facealign.export.passes.quantize import for_cpu
@@ -17,7 +20,7 @@ from facealign.pipeline.cpu_flavour import cpu_text, if_faster, int8_for_cpu, wi
 from facealign.pipeline.judge import Judge
 from facealign.pipeline.reduce import Reduction, reduce_to_int8
 from facealign.spec import WFLW98, contract_input, contract_outputs
-from tests.unit.pipeline.small_network import SIZE_PX, Told
+from tests.unit.pipeline.small_network import SIZE_PX, Told, judge_of, ranges_of
 
 Ranges = Mapping[str, float]
 BUDGET = 0.5
@@ -53,6 +56,42 @@ def test_flavour_leaves_what_was_left_for_tensorrt(
     assert (flavour.precision, flavour.chosen.left) == ("int8-cpu", int8.chosen.left)
     assert bytes_from_graph(flavour.shipped) == bytes_from_graph(expected)
     assert contract_problems(flavour.shipped, *CONTRACT, precision="int8-cpu") == []
+
+
+def test_flavour_states_the_share_of_what_it_has_kernels_for(small: ir.Model) -> None:
+    graph = with_constant_on_the_left(small)
+    ranges, judge = ranges_of(graph), judge_of(graph)
+    int8 = reduce_to_int8(graph, ranges, judge, budget_points=99, stage=Told())
+
+    flavour = int8_for_cpu(graph, ranges, int8, judge)
+
+    macs = macs_by_node(graph)
+    assert "left" in int8.nodes_of(tuple(block.name for block in int8.blocks))
+    assert flavour.search.trials[0].share == pytest.approx(
+        int8.chosen.share - macs["left"] / sum(macs.values())
+    )
+
+
+def with_constant_on_the_left(small: ir.Model) -> ir.Model:
+    """Return the network with a product over the channels before the pool: 16 x 16 by 16 x 256."""
+    proto = ir.to_proto(small)
+    constants = {
+        "w_left": np.eye(16, dtype=np.float32) + np.float32(0.01) * np.arange(16, dtype=np.float32),
+        "rows": np.array([-1, 16, 256]),
+        "maps": np.array([-1, 16, 16, 16]),
+    }
+    for name, array in constants.items():
+        proto.graph.initializer.append(numpy_helper.from_array(array, name))
+    nodes = [
+        onnx.helper.make_node("Reshape", ["r3", "rows"], ["flat_map"]),
+        onnx.helper.make_node("MatMul", ["w_left", "flat_map"], ["left"]),
+        onnx.helper.make_node("Reshape", ["left", "maps"], ["map"]),
+    ]
+    place = next(i for i, node in enumerate(proto.graph.node) if node.op_type == "AveragePool")
+    proto.graph.node[place].input[0] = "map"
+    for node in reversed(nodes):
+        proto.graph.node.insert(place, node)
+    return ir.from_proto(onnx.shape_inference.infer_shapes(proto, strict_mode=True, data_prop=True))
 
 
 def test_flavour_is_judged_by_the_same_budget(flavour: Reduction, int8: Reduction) -> None:

@@ -55,8 +55,9 @@ def for_cpu(
 ) -> ir.Model:
     """Return a copy of a float graph with Q/DQ pairs for ONNX Runtime on x86.
 
-    The same products as `quantize` takes, with activations in UINT8: zero point 0 where a tensor
-    cannot be negative, else 128. ONNX Runtime runs a convolution in integers only if its result is
+    The products that `quantize` takes, but those by a constant on the left, for which there is no
+    integer kernel. Activations are UINT8, with zero point 0 where a tensor cannot be negative, else
+    128. ONNX Runtime runs a convolution in integers only if its result is
     quantised too, so there are pairs behind convolutions, and on both inputs and the output of a
     residual Add. Weights are stored as INT8.
 
