@@ -18,6 +18,7 @@ __all__ = [
     "STANDARD_DOMAINS",
     "bytes_from_graph",
     "check_onnx",
+    "drop_unused_initializers",
     "expose_values",
     "finish_graph",
     "graph_facts",
@@ -125,6 +126,17 @@ def expose_values(data: bytes, names: Sequence[str]) -> bytes:
         values[name] for name in names if name in values and name not in present
     )
     return bytes_from_graph(model)
+
+
+def drop_unused_initializers(graph: ir.Graph) -> None:
+    """Take out of a graph the initializers that nothing reads any more."""
+    unused = [
+        name
+        for name, value in graph.initializers.items()
+        if not value.uses() and not value.is_graph_output()
+    ]
+    for name in unused:
+        del graph.initializers[name]
 
 
 def node_counts(model: ir.Model) -> dict[str, int]:

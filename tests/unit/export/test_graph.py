@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from facealign.errors import GraphContractError, InputError
 from facealign.export.graph import (
     bytes_from_graph,
+    drop_unused_initializers,
     expose_values,
     finish_graph,
     graph_facts,
@@ -99,6 +100,18 @@ def test_expose_values_leaves_out(model: ir.Model, names: list[str]) -> None:
     exposed = graph_from_bytes(expose_values(bytes_from_graph(model), names))
 
     assert output_names(exposed) == ["landmarks"]
+
+
+def test_drop_unused_initializers_keeps_what_is_read_or_given(model_from_text: Parse) -> None:
+    model = model_from_text(
+        "g (float[2] x) => (float[2] y, float[2] out) "
+        "<float[2] used = {1, 2}, float[2] spare = {3, 4}, float[2] out = {5, 6}> "
+        "{ y = Add(x, used) }"
+    )
+
+    drop_unused_initializers(model.graph)
+
+    assert list(model.graph.initializers) == ["used", "out"]
 
 
 def test_node_counts_has_the_most_frequent_first(model_from_text: Parse) -> None:

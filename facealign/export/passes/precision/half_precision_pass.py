@@ -9,6 +9,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 from onnx_ir.passes import InPlacePass, PassResult
 
+from facealign.export.graph import drop_unused_initializers
 from facealign.export.passes.precision.assignment import (
     PrecisionRules,
     assign_precision,
@@ -45,7 +46,7 @@ class HalfPrecisionPass(InPlacePass):
         writer = _Writer(graph, _HALF if self._rules.grid_sample == "fp16" else _FULL)
         for node in list(graph):
             writer.write_inputs(node, _FULL if node in precision.full else _HALF)
-        _drop_unused_initializers(graph)
+        drop_unused_initializers(graph)
         return PassResult(model, modified=bool(precision.half))
 
 
@@ -105,8 +106,3 @@ class _Writer:
         else:
             self._graph.insert_after(producer, cast)
         return made
-
-
-def _drop_unused_initializers(graph: ir.Graph) -> None:
-    for name in [name for name, value in graph.initializers.items() if not value.uses()]:
-        del graph.initializers[name]

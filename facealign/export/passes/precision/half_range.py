@@ -10,6 +10,8 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from facealign.export.graph import node_name
+
 __all__ = [
     "HALF_LARGEST",
     "LARGEST_LOSS",
@@ -78,7 +80,7 @@ def loss_below_normals(array: NDArray[Any]) -> float:
 
 
 def _in_node(node: ir.Node) -> Iterator[RangeFinding]:
-    name = str(node.name or node.outputs[0].name)
+    name = node_name(node)
     for value in node.inputs:
         if value is None or value.const_value is None or value.dtype != ir.DataType.FLOAT:
             continue

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from facealign.export.graph import bytes_from_graph, expose_values
+from facealign.export.graph import bytes_from_graph, expose_values, node_name
 from facealign.export.passes.precision.assignment import assign_precision
 from facealign.export.passes.precision.half_range import (
     HALF_LARGEST,
@@ -85,24 +85,23 @@ def _finding(
     name: str, node: ir.Node, extremes: tuple[float, float], limit: float
 ) -> RangeFinding | None:
     largest, loss = extremes
-    node_name = str(node.name or node.outputs[0].name)
     if largest >= limit:
-        return RangeFinding(node_name, node.op_type, name, "large", largest)
+        return RangeFinding(node_name(node), node.op_type, name, "large", largest)
     if loss > LARGEST_LOSS:
-        return RangeFinding(node_name, node.op_type, name, "small", loss)
+        return RangeFinding(node_name(node), node.op_type, name, "small", loss)
     return None
 
 
 def _measured(
     model: ir.Model,
-    names: Iterable[str],
+    names: Collection[str],
     crops: NDArray[np.uint8],
     run: RunValues,
     chunk_bytes: int,
 ) -> Iterator[tuple[str, float, float]]:
     """Give the largest magnitude of every value, and what it loses below the normal numbers."""
     data = bytes_from_graph(model)
-    values = [v for node in model.graph for v in node.outputs if v.name in set(names)]
+    values = [v for node in model.graph for v in node.outputs if v.name in names]
     for chunk in _chunks(values, chunk_bytes):
         exposed = expose_values(data, chunk)
         for start in range(0, len(crops), _BATCH):

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 import numpy as np
 import onnx_ir as ir
 
+from facealign.export.graph import drop_unused_initializers
 from facealign.export.passes.quantize.insert import (
     SIGNED_LEVELS,
     Code,
@@ -83,7 +84,7 @@ def for_cpu(
     for product in plan.products:
         if product.weight_index == 1:
             inserter.add_weight(product)
-    _remove_unused(copy.graph)
+    drop_unused_initializers(copy.graph)  # the float weights
     return copy
 
 
@@ -100,17 +101,6 @@ def cpu_uses(plan: Plan) -> dict[ir.Value, list[Use]]:
         values[_behind(skip.node.outputs[0])] = None
     uses = {value: list(_integer_uses(value, plan)) for value in values}
     return {value: found for value, found in uses.items() if found}
-
-
-def _remove_unused(graph: ir.Graph) -> None:
-    """Take out the float weights that nothing reads any more."""
-    unused = [
-        name
-        for name, value in graph.initializers.items()
-        if not value.uses() and not value.is_graph_output()
-    ]
-    for name in unused:
-        del graph.initializers[name]
 
 
 def _behind(value: ir.Value) -> ir.Value:
