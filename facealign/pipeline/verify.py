@@ -58,14 +58,7 @@ def measure_reduced(model: Model, graph: bytes, points: Points, stage: Stage) ->
         points: Of `remembered_points`.
         stage: Told about every batch.
     """
-    crops = parity_crops(model.crop.size_px)
-    names = ["landmarks", *model.family.extra_outputs]
-    total = 3 * len(crops)
-    engine = OrtEngine(graph, input_name="image", output_names=names, max_batch=_LARGEST_BATCH)
-    with closing(engine):
-        return measure_parity(
-            points, engine.run, crops, progress=lambda done: stage.advance(done, total=total)
-        )
+    return _measured(model, graph, points, stage)
 
 
 def verify_reduced(
@@ -108,20 +101,11 @@ def verify_graph(
     Raises:
         ParityError: If it fails, with the first point at which the two differ.
     """
-    crops = parity_crops(model.crop.size_px)
-    names = ["landmarks", *model.family.extra_outputs]
-    total = 3 * len(crops)
-    engine = OrtEngine(graph, input_name="image", output_names=names, max_batch=_LARGEST_BATCH)
-    with closing(engine):
-        report = measure_parity(
-            points or model.points,
-            engine.run,
-            crops,
-            exact=model.exact_points if model.family.build_exact else None,
-            progress=lambda done: stage.advance(done, total=total),
-        )
+    exact = model.exact_points if model.family.build_exact else None
+    report = _measured(model, graph, points or model.points, stage, exact=exact)
     if not report.passed:
-        report = report.with_noise(rounding_noise_px(model, np.stack([c.pixels for c in crops])))
+        crops = np.stack([crop.pixels for crop in parity_crops(model.crop.size_px)])
+        report = report.with_noise(rounding_noise_px(model, crops))
     try:
         check_parity(report)
     except ParityError as error:
@@ -132,6 +116,24 @@ def verify_graph(
         f"{_remarks(report)}"
     )
     return report
+
+
+def _measured(
+    model: Model, graph: bytes, points: Points, stage: Stage, *, exact: Points | None = None
+) -> ParityReport:
+    """Return how far a graph in ONNX Runtime is from the module, over the crops of parity."""
+    crops = parity_crops(model.crop.size_px)
+    names = ["landmarks", *model.family.extra_outputs]
+    total = 3 * len(crops)
+    engine = OrtEngine(graph, input_name="image", output_names=names, max_batch=_LARGEST_BATCH)
+    with closing(engine):
+        return measure_parity(
+            points,
+            engine.run,
+            crops,
+            exact=exact,
+            progress=lambda done: stage.advance(done, total=total),
+        )
 
 
 def _remarks(report: ParityReport) -> str:
