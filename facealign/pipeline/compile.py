@@ -9,7 +9,7 @@ from pathlib import Path
 from facealign.bundle import Manifest, check_replaceable, write_bundle
 from facealign.export.graph import OPSET, bytes_from_graph, finish_graph, node_counts
 from facealign.export.lint import check_contract
-from facealign.export.parity import ParityReport
+from facealign.export.parity_report import ParityReport
 from facealign.export.passes.simplify import simplify
 from facealign.export.trace import trace
 from facealign.models.checkpoint import Checkpoint, read_checkpoint

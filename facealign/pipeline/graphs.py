@@ -13,7 +13,8 @@ from facealign.errors import ParityError
 from facealign.export.cost import macs_by_operator
 from facealign.export.graph import OPSET, bytes_from_graph, check_onnx, parameter_count
 from facealign.export.lint import check_contract
-from facealign.export.parity import BATCH_SIZES, ParityReport
+from facealign.export.parity import BATCH_SIZES
+from facealign.export.parity_report import ParityReport
 from facealign.export.precision_rules import Precision
 from facealign.export.tensorrt.rules import check_tensorrt_rules
 from facealign.models.load import Model

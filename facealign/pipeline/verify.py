@@ -15,13 +15,8 @@ from facealign.errors import ParityError
 from facealign.export.crops import parity_crops
 from facealign.export.divergence import first_divergence
 from facealign.export.graph import expose_values
-from facealign.export.parity import (
-    BATCH_SIZES,
-    PARITY_BAR_PX,
-    ParityReport,
-    check_parity,
-    measure_parity,
-)
+from facealign.export.parity import BATCH_SIZES, measure_parity
+from facealign.export.parity_report import PARITY_BAR_PX, ParityReport, check_parity
 from facealign.models.load import Model
 from facealign.models.rounding import rounding_noise_px
 from facealign.pipeline.progress import Stage

@@ -15,13 +15,8 @@ from facealign.bundle import write_bundle
 from facealign.export.divergence import first_divergence
 from facealign.export.graph import bytes_from_graph, expose_values, graph_from_bytes
 from facealign.export.lint import contract_problems
-from facealign.export.parity import (
-    PARITY_BAR_PX,
-    OutputFunction,
-    ParityReport,
-    check_parity,
-    measure_parity,
-)
+from facealign.export.parity import OutputFunction, measure_parity
+from facealign.export.parity_report import PARITY_BAR_PX, ParityReport, check_parity
 from facealign.models.checkpoint import Checkpoint
 from facealign.models.detect import detect
 from facealign.models.family import Exportable, Family

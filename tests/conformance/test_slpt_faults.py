@@ -18,7 +18,8 @@ from facealign.export.crops import parity_crops
 from facealign.export.divergence import first_divergence
 from facealign.export.graph import bytes_from_graph, expose_values, graph_from_bytes
 from facealign.export.lint import check_contract, contract_problems
-from facealign.export.parity import PARITY_BAR_PX, ParityReport, check_parity, measure_parity
+from facealign.export.parity import measure_parity
+from facealign.export.parity_report import PARITY_BAR_PX, ParityReport, check_parity
 from facealign.models.families.slpt.exportable import ExportableSlpt
 from facealign.models.families.slpt.network import Slpt
 from facealign.pipeline.graphs import contract

@@ -13,7 +13,7 @@ from skimage import data
 
 from facealign.export.graph import graph_from_bytes, node_counts, parameter_count
 from facealign.export.lint import contract_problems
-from facealign.export.parity import PARITY_BAR_PX
+from facealign.export.parity_report import PARITY_BAR_PX
 from facealign.geometry import crops_from_frame, frame_from_crop, placement_from_boxes
 from facealign.models.load import Model
 from facealign.pipeline.compile import Compiled

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -11,14 +10,8 @@ from numpy.typing import NDArray
 
 from facealign.errors import ParityError
 from facealign.export.crops import NamedCrop
-from facealign.export.parity import (
-    BATCH_SIZES,
-    PARITY_BAR_PX,
-    OutputFunction,
-    ParityReport,
-    check_parity,
-    measure_parity,
-)
+from facealign.export.parity import BATCH_SIZES, OutputFunction, measure_parity
+from facealign.export.parity_report import PARITY_BAR_PX, check_parity
 
 Pixels = NDArray[np.uint8]
 Landmarks = NDArray[np.float32]
@@ -218,46 +211,6 @@ def test_measure_parity_takes_another_bar() -> None:
     assert report.passed
 
 
-@pytest.fixture
-def report() -> ParityReport:
-    return measure_parity(reference, moved_by(0.5, grey=11, landmark=3), CROPS)
-
-
-def test_check_parity_names_place_and_bar(report: ParityReport) -> None:
-    with pytest.raises(
-        ParityError,
-        match=r"graph and module differ by 0\.5 px at landmark 3 of crop 'grey 11' at batch \d "
-        r"\(allowed 0\.01 px, 99 % of landmarks are within 0\.5 px\)",
-    ):
-        check_parity(report)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        pytest.param({"max_px": 0.01, "batch_px": 0.0}, id="max"),
-        pytest.param({"max_px": 0.0, "batch_px": 0.01}, id="batch"),
-    ],
-)
-def test_check_parity_passes_what_is_on_the_bar(
-    report: ParityReport, change: dict[str, float]
-) -> None:
-    check_parity(dataclasses.replace(report, **change))  # type: ignore[arg-type]  # all are floats
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        pytest.param({"max_px": np.nan, "batch_px": 0.0}, id="max"),
-        pytest.param({"max_px": 0.0, "batch_px": np.nan}, id="batch"),
-    ],
-)
-def test_report_that_is_no_number_has_not_passed(
-    report: ParityReport, change: dict[str, float]
-) -> None:
-    assert not dataclasses.replace(report, **change).passed  # type: ignore[arg-type]  # floats
-
-
 def test_measure_parity_rejects_landmarks_of_another_count() -> None:
     def one_landmark(crops: Pixels) -> Outputs:
         return {"landmarks": landmarks_of(crops)[:, :1]}
@@ -344,24 +297,3 @@ def test_check_parity_refuses_to_call_it_proved_where_most_is_undecided() -> Non
 
     with pytest.raises(ParityError, match="60 of 100 landmarks hang on rounding in the module"):
         check_parity(report)
-
-
-def test_report_with_small_noise_keeps_its_bar(report: ParityReport) -> None:
-    noisy = report.with_noise(0.002)
-
-    assert (noisy.bar_px, noisy.noise_px) == (PARITY_BAR_PX, 0.002)
-    assert not noisy.passed
-
-
-def test_report_with_noise_as_large_as_its_distance_passes(report: ParityReport) -> None:
-    noisy = report.with_noise(0.2)
-
-    assert noisy.bar_px == pytest.approx(0.8)
-    check_parity(noisy)
-
-
-@pytest.mark.parametrize("noise_px", [np.inf, np.nan])
-def test_report_with_noise_that_is_no_number_keeps_its_bar(
-    report: ParityReport, noise_px: float
-) -> None:
-    assert report.with_noise(noise_px).bar_px == PARITY_BAR_PX

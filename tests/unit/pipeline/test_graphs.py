@@ -10,7 +10,7 @@ import pytest
 
 from facealign.errors import GraphContractError, ParityError
 from facealign.export.graph import OPSET, graph_from_bytes
-from facealign.export.parity import ParityReport
+from facealign.export.parity_report import ParityReport
 from facealign.models.load import Model
 from facealign.pipeline import graphs
 from facealign.pipeline.contents import golden_of

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from facealign.bundle import ParityEntry
 from facealign.errors import ParityError
 from facealign.export.graph import bytes_from_graph
-from facealign.export.parity import PARITY_BAR_PX, ParityReport
+from facealign.export.parity_report import PARITY_BAR_PX, ParityReport
 from facealign.models.load import Model
 from facealign.pipeline import verify
 from facealign.pipeline.precisions import Reductions
