@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:  # torch comes with it, and a device that only runs bundles has none
     from facealign.pipeline.faces import FaceRequest
-    from facealign.pipeline.precisions import PrecisionRequest
+    from facealign.pipeline.precision_request import PrecisionRequest
 
 __all__ = [
     "BudgetOption",
@@ -89,7 +89,7 @@ def precision_request(
     quantizer: Literal["facealign", "modelopt"] = "facealign",
 ) -> PrecisionRequest:
     """Return what the options ask for."""
-    from facealign.pipeline.precisions import PrecisionRequest
+    from facealign.pipeline.precision_request import PrecisionRequest
 
     default = "fp32" if faces is None else _ALL
     return PrecisionRequest(

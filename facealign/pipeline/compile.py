@@ -22,12 +22,8 @@ from facealign.pipeline.contents import (
     graph_metadata,
 )
 from facealign.pipeline.graphs import FULL, Reference, contract, full_graph, reduced_graphs_of
-from facealign.pipeline.precisions import (
-    PrecisionRequest,
-    Reductions,
-    check_precisions,
-    reduced_graphs,
-)
+from facealign.pipeline.precision_request import PrecisionRequest, check_precisions
+from facealign.pipeline.precisions import Reductions, reduced_graphs
 from facealign.pipeline.progress import SILENT, STAGES, Progress
 from facealign.pipeline.verify import remembered_points, verify_graph
 

@@ -13,7 +13,7 @@ from facealign.export.graph import bytes_from_graph, node_name
 from facealign.export.passes.quantize import blocks_of, for_cpu
 from facealign.export.passes.quantize.foreign import quantized_products
 from facealign.pipeline.judge import Judge
-from facealign.pipeline.reduce import Reduction
+from facealign.pipeline.reduction import Reduction
 from facealign.pipeline.run_crops import graph_runner, speed_ratios
 
 __all__ = ["cpu_text", "if_faster", "int8_for_cpu", "with_speeds"]

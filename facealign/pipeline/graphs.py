@@ -21,7 +21,7 @@ from facealign.models.load import Model
 from facealign.pipeline.judge import Judge
 from facealign.pipeline.precisions import Reductions
 from facealign.pipeline.progress import Stage
-from facealign.pipeline.reduce import Reduction
+from facealign.pipeline.reduction import Reduction
 from facealign.pipeline.run_crops import graph_runner
 from facealign.pipeline.verify import Points, measure_reduced
 from facealign.spec import TensorSpec, contract_input, contract_outputs

@@ -28,7 +28,8 @@ from facealign.export.passes.quantize.foreign import (
 from facealign.export.tensorrt.rules import check_tensorrt_rules
 from facealign.pipeline.judge import Judge
 from facealign.pipeline.progress import Stage
-from facealign.pipeline.reduce import Reduction, search_int8
+from facealign.pipeline.reduce import search_int8
+from facealign.pipeline.reduction import Reduction
 from facealign.runtime.ort_engine import silent_sessions
 from facealign.spec import BATCH, TensorSpec
 

@@ -9,7 +9,7 @@ import msgspec
 from facealign.calibration import Trial
 from facealign.export.passes.quantize import Block
 from facealign.pipeline.judge import Judge, Judgement
-from facealign.pipeline.reduce import Reduction
+from facealign.pipeline.reduction import Reduction
 
 __all__ = ["json_from_reductions", "refusal", "trial_lines"]
 

@@ -2,80 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import onnx_ir as ir
 
-from facealign.calibration import Ranges, observer_names
-from facealign.datasets import read_dataset
+from facealign.calibration import Ranges
 from facealign.errors import BudgetError, UsageError
 from facealign.export.crops import parity_crops
 from facealign.export.graph import bytes_from_graph
 from facealign.models.load import Model
 from facealign.pipeline.calibrate import calibrate, state_path
 from facealign.pipeline.cpu_flavour import cpu_text, if_faster, int8_for_cpu, with_speeds
-from facealign.pipeline.faces import FaceRequest, FaceSets, read_face_sets
+from facealign.pipeline.faces import FaceSets, read_face_sets
 from facealign.pipeline.judge import HeldOut, Judge, open_judge
-from facealign.pipeline.modelopt import check_modelopt_request, reduce_by_modelopt
+from facealign.pipeline.modelopt import reduce_by_modelopt
 from facealign.pipeline.precision_report import refusal, trial_lines
+from facealign.pipeline.precision_request import PrecisionRequest
 from facealign.pipeline.progress import Progress, Stage
-from facealign.pipeline.reduce import Reduction, reduce_to_half, reduce_to_int8
+from facealign.pipeline.reduce import reduce_to_half, reduce_to_int8
+from facealign.pipeline.reduction import Reduction
 from facealign.pipeline.run_crops import graph_runner
 
-__all__ = [
-    "PRECISIONS",
-    "PrecisionRequest",
-    "Reductions",
-    "check_precisions",
-    "reduced_graphs",
-]
+__all__ = ["Reductions", "reduced_graphs"]
 
-PRECISIONS = ("fp32", "fp16", "int8")
 _BUDGET_POINTS = 0.10  # of DESIGN.md, "Verification"
 # Without annotations the distance to FP32 stands for the change of NME, which is several times
 # smaller: landmarks that move at random get better as often as worse.
 _DRIFT_BUDGET_PERCENT = 0.50
 _HARD_CROPS = 16
-
-
-@dataclass(frozen=True, slots=True)
-class PrecisionRequest:
-    """What beside FP32 to make.
-
-    Attributes:
-        precisions: Of `PRECISIONS`.
-        is_required: Whether a precision that costs too much is an error, or only left out.
-        faces: To calibrate and judge by; INT8 needs them.
-        budget_points: Largest change of NME by INT8, in points of percent; None for the default.
-        observer: How ranges are chosen.
-        rest: Precision of what is not INT8 in an INT8 graph.
-        quantizer: Who makes INT8 for TensorRT; that for ONNX Runtime is always ours.
-    """
-
-    precisions: tuple[str, ...] = ("fp32",)
-    is_required: bool = True
-    faces: FaceRequest | None = None
-    budget_points: float | None = None
-    observer: str = "entropy"
-    rest: Literal["fp32", "fp16"] = "fp32"
-    quantizer: Literal["facealign", "modelopt"] = "facealign"
-
-    @property
-    def stages(self) -> tuple[str, ...]:
-        """Names of the stages that this takes."""
-        return tuple(self._stages())
-
-    def _stages(self) -> Iterator[str]:
-        if self.faces and set(self.precisions) > {"fp32"}:
-            yield "faces"
-        if "fp16" in self.precisions:
-            yield "fp16"
-        if "int8" in self.precisions:
-            yield from ("calibrate", "int8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,43 +54,6 @@ class Reductions:
     def kept(self) -> tuple[Reduction, ...]:
         """Those that may ship."""
         return tuple(each for each in self.reductions if each.graph is not None)
-
-
-def check_precisions(request: PrecisionRequest) -> None:
-    """Check what can be checked before a minute of work depends on it.
-
-    Raises:
-        UsageError: If a precision or an observer is unknown, FP32 is missing, INT8 has nothing to
-            calibrate on or to be put into, the budget is no number of 0 or more, or ModelOpt cannot
-            do what is asked for.
-        DatasetError: If the folder of faces cannot be used.
-        MissingLibraryError: If ModelOpt is asked for and not installed.
-    """
-    unknown = [name for name in request.precisions if name not in PRECISIONS]
-    if unknown:
-        known = ", ".join(PRECISIONS)
-        raise UsageError(f"there is no precision {unknown[0]!r}; choose from {known}")
-    if "fp32" not in request.precisions:
-        raise UsageError("FP32 is what the others are judged by; pass `--precision fp32,...`")
-    if "int8" in request.precisions and request.faces is None:
-        raise UsageError(
-            "INT8 needs faces to calibrate on; pass `--calibration DIR`, a folder in the format of "
-            "WFLW, 300W or COFW, or of images with boxes.csv"
-        )
-    if request.observer not in observer_names():
-        known = ", ".join(observer_names())
-        raise UsageError(f"there is no observer {request.observer!r}; choose from {known}")
-    if request.rest == "fp16" and "int8" in request.precisions and "fp16" not in request.precisions:
-        raise UsageError(
-            "`--int8-rest fp16` puts INT8 into the FP16 graph; pass `--precision fp32,fp16,int8`, "
-            "or leave it out"
-        )
-    if request.budget_points is not None and not 0 <= request.budget_points < float("inf"):
-        raise UsageError(f"`--budget-nme` must be 0 or more, got {request.budget_points}")
-    if request.quantizer == "modelopt" and "int8" in request.precisions:
-        check_modelopt_request(observer=request.observer, rest=request.rest)
-    if request.faces is not None and "faces" in request.stages:
-        read_dataset(request.faces.folder)
 
 
 def reduced_graphs(

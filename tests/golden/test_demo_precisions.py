@@ -15,7 +15,7 @@ from facealign.errors import BudgetError
 from facealign.models.families.slpt import FAMILY
 from facealign.pipeline.compile import Compiled, CompileRequest, compile_checkpoint
 from facealign.pipeline.faces import FaceRequest
-from facealign.pipeline.precisions import PrecisionRequest
+from facealign.pipeline.precision_request import PrecisionRequest
 from facealign.runtime import open_session
 from facealign.synth import write_dataset
 

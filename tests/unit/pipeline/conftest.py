@@ -14,7 +14,8 @@ from facealign.export.graph import graph_from_bytes
 from facealign.models.load import Model
 from facealign.pipeline.faces import FaceRequest
 from facealign.pipeline.judge import Judge
-from facealign.pipeline.precisions import PrecisionRequest, Reductions, reduced_graphs
+from facealign.pipeline.precision_request import PrecisionRequest
+from facealign.pipeline.precisions import Reductions, reduced_graphs
 from facealign.pipeline.progress import SILENT
 from tests.conformance.tiny import tiny_graph, tiny_model
 from tests.unit.evaluation_data import write_faces, write_two_graphs

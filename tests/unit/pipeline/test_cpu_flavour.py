@@ -18,7 +18,8 @@ from facealign.export.passes.quantize import for_cpu
 from facealign.pipeline import cpu_flavour
 from facealign.pipeline.cpu_flavour import cpu_text, if_faster, int8_for_cpu, with_speeds
 from facealign.pipeline.judge import Judge
-from facealign.pipeline.reduce import Reduction, reduce_to_int8
+from facealign.pipeline.reduce import reduce_to_int8
+from facealign.pipeline.reduction import Reduction
 from facealign.spec import WFLW98, contract_input, contract_outputs
 from tests.unit.pipeline.small_network import SIZE_PX, Told, judge_of, ranges_of
 

@@ -17,7 +17,7 @@ from facealign.pipeline.contents import golden_of
 from facealign.pipeline.graphs import Reference, ShippedGraph, reduced_graphs_of
 from facealign.pipeline.precisions import Reductions
 from facealign.pipeline.progress import Stage
-from facealign.pipeline.reduce import Reduction
+from facealign.pipeline.reduction import Reduction
 from facealign.pipeline.run_crops import graph_runner
 from facealign.pipeline.verify import Points, measure_reduced, remembered_points
 from tests.unit.pipeline.small_network import Told

@@ -21,8 +21,9 @@ from facealign.pipeline.faces import FaceRequest
 from facealign.pipeline.judge import HeldOut, Judge, open_judge
 from facealign.pipeline.modelopt import reduce_by_modelopt
 from facealign.pipeline.precision_report import json_from_reductions
-from facealign.pipeline.precisions import PrecisionRequest, check_precisions
-from facealign.pipeline.reduce import LEAST_INT8_SHARE, Reduction
+from facealign.pipeline.precision_request import PrecisionRequest, check_precisions
+from facealign.pipeline.reduce import LEAST_INT8_SHARE
+from facealign.pipeline.reduction import Reduction
 from facealign.pipeline.run_crops import graph_runner
 from facealign.spec import WFLW98
 from tests.unit.modelopt_double import (

@@ -12,7 +12,8 @@ import pytest
 from facealign.calibration import Search
 from facealign.pipeline.judge import Judge
 from facealign.pipeline.precision_report import json_from_reductions, refusal, trial_lines
-from facealign.pipeline.reduce import Reduction, reduce_to_half, reduce_to_int8
+from facealign.pipeline.reduce import reduce_to_half, reduce_to_int8
+from facealign.pipeline.reduction import Reduction
 from tests.unit.pipeline.small_network import Told, crops_for, judge_of
 
 Ranges = Mapping[str, float]

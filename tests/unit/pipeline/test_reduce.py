@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -12,16 +11,15 @@ from facealign.export.graph import bytes_from_graph, node_counts
 from facealign.export.lint import contract_problems
 from facealign.export.passes.quantize import quantize
 from facealign.export.tensorrt.rules import rule_problems
-from facealign.pipeline.judge import HeldOut, Judge, Judgement, open_judge
+from facealign.pipeline.judge import HeldOut, Judge, open_judge
 from facealign.pipeline.reduce import (
     HALF_BAR_PX,
     HALF_BUDGET_POINTS,
     LEAST_INT8_SHARE,
-    Limits,
-    Reduction,
     reduce_to_half,
     reduce_to_int8,
 )
+from facealign.pipeline.reduction import Limits, Reduction
 from facealign.pipeline.run_crops import graph_runner
 from facealign.runtime.ort_engine import run_graph
 from facealign.spec import WFLW98, contract_input, contract_outputs
@@ -42,10 +40,6 @@ def int8_of(graph: ir.Model, ranges: Ranges, judge: Judge, budget: float) -> Red
 
 def has_half(graph: ir.Model) -> bool:
     return any(value.dtype == ir.DataType.FLOAT16 for node in graph.graph for value in node.outputs)
-
-
-def judgement(*, p99_px: float = 0.0, change: float = 0.0) -> Judgement:
-    return Judgement(p99_px, p99_px, 0.0, 5.0, change, (change, change))
 
 
 @pytest.fixture(scope="module")
@@ -261,22 +255,3 @@ def test_search_advances_its_stage_within_its_total(
     measured = len(reduction.judgements) + len(reduction.search.alone)
     assert told.done == measured <= max(told.totals)
     assert told.totals == {2 * len(reduction.blocks)}
-
-
-@pytest.mark.parametrize(
-    ("limits", "found", "expected"),
-    [
-        pytest.param(Limits(0.1), judgement(p99_px=0.05), 0.5, id="bar"),
-        pytest.param(Limits(None, 0.2), judgement(p99_px=9, change=0.1), 0.5, id="budget"),
-        pytest.param(Limits(0.1, 0.2), judgement(p99_px=0.05, change=0.3), 1.5, id="worse-counts"),
-        pytest.param(Limits(0.1, 0.2), judgement(p99_px=0.3, change=-9), 3.0, id="gain-and-loss"),
-        pytest.param(Limits(None, 0.0), judgement(change=-0.1), 0.0, id="no-budget-and-a-gain"),
-        pytest.param(Limits(None, 0.0), judgement(change=1e-9), math.inf, id="no-budget-no-loss"),
-        pytest.param(Limits(0.1, 0.2), judgement(p99_px=0.01, change=math.nan), math.inf, id="nan"),
-        pytest.param(Limits(0.1, 0.2), judgement(p99_px=math.inf), math.inf, id="infinite"),
-    ],
-)
-def test_share_used_is_that_of_the_tightest_limit(
-    limits: Limits, found: Judgement, expected: float
-) -> None:
-    assert limits.share_used(found) == pytest.approx(expected)
