@@ -100,7 +100,7 @@ def reduced_graphs_of(
 def _reduced_graph(
     full: ir.Model, reduction: Reduction, judge: Judge, reference: Reference, stage: Stage
 ) -> ShippedGraph:
-    graph, golden = reduction.shipped, reference.golden
+    graph, golden = reduction.shipped.clone(), reference.golden
     graph.metadata_props.update({**full.metadata_props, "facealign.precision": reduction.precision})
     data = bytes_from_graph(graph)
     _check(graph, reference.model, reduction.precision)

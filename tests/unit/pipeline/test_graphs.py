@@ -9,7 +9,7 @@ import onnx_ir as ir
 import pytest
 
 from facealign.errors import GraphContractError, ParityError
-from facealign.export.graph import OPSET, graph_from_bytes
+from facealign.export.graph import OPSET, graph_from_bytes, node_counts
 from facealign.export.parity_report import ParityReport
 from facealign.models.load import Model
 from facealign.pipeline import graphs
@@ -84,6 +84,16 @@ def test_shipped_graph_says_its_precision_and_its_origin(
     of_fp32 = real_graph.metadata_props
     assert of_fp32["facealign.precision"] == "fp32"
     assert said == {**of_fp32, "facealign.precision": precision}
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_graph_that_was_judged_stays_as_it_was(
+    shipped: dict[str, ShippedGraph], real_reductions: Reductions, precision: str
+) -> None:
+    judged = reduction_of(real_reductions, precision).shipped
+
+    assert judged.metadata_props["facealign.precision"] == "fp32"  # that it was made of
+    assert node_counts(judged) == node_counts(graph_from_bytes(shipped[precision].data))
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
