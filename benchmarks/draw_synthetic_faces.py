@@ -40,7 +40,8 @@ def main() -> None:
     ]
     each_ms = 1000 * (time.perf_counter() - started) / options.count
     sheet = _sheet([_shown(face, plain=options.plain) for face in faces], options.columns)
-    cv2.imwrite(str(options.out), sheet)
+    if not cv2.imwrite(str(options.out), sheet):
+        parser.error(f"cannot write `{options.out}`; is there such a folder?")
     print(f"{options.out}: {options.count} faces, {each_ms:.1f} ms each")
 
 

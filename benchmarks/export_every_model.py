@@ -1,6 +1,6 @@
 """Is every published checkpoint recognised without a flag, exported, and the same in pixels?
 
-    python benchmarks/export_every_model.py [--models NAME ...] [--folder DIR]
+    python benchmarks/export_every_model.py [--models NAME ...]
 
 Full size, recipe weights, through ``facealign export`` in a process of its own per model, as a user
 would; side files are the recipe's. Writes results/export_every_model.json.
@@ -17,6 +17,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import torch
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 
 import make_checkpoint
@@ -31,7 +33,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=make_checkpoint.model_names())
     options = parser.parse_args()
     rows = {}
-    where = provenance(threads=2)
+    where = provenance(threads=torch.get_num_threads())  # a new process has as many
     for name in options.models:
         with tempfile.TemporaryDirectory() as folder:
             rows[name] = _export(name, Path(folder))
