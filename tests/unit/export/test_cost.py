@@ -24,6 +24,11 @@ GRAPHS = {
         agraph (float[B, 7] x, float[5, 7] w) => (float[B, 5] y) {
             y = Gemm <transB = 1> (x, w)
         }""",
+    "Gemm of columns": """
+        <ir_version: 9, opset_import: ["" : 19]>
+        agraph (float[7, B] x, float[7, 5] w) => (float[B, 5] y) {
+            y = Gemm <transA = 1> (x, w)
+        }""",
     "MatMul": """
         <ir_version: 9, opset_import: ["" : 19]>
         agraph (float[B, 8, 3, 7] x, float[7, 5] w) => (float[B, 8, 3, 5] y) {
@@ -33,21 +38,22 @@ GRAPHS = {
 
 
 @pytest.mark.parametrize(
-    ("operator", "macs"),
+    ("name", "macs"),
     [
         ("Conv", 6 * 5 * 5 * 2 * 3 * 3),
         ("ConvTranspose", 4 * 5 * 5 * 3 * 2 * 2),
         ("Gemm", 7 * 5),
+        ("Gemm of columns", 7 * 5),
         ("MatMul", 8 * 3 * 7 * 5),
     ],
 )
 @pytest.mark.parametrize("batch", [1, 3], ids=["one crop", "three crops"])
-def test_macs_by_operator_counts_products_per_crop(operator: str, macs: int, batch: int) -> None:
-    model = ir.from_proto(onnx.parser.parse_model(GRAPHS[operator]))
+def test_macs_by_operator_counts_products_per_crop(name: str, macs: int, batch: int) -> None:
+    model = ir.from_proto(onnx.parser.parse_model(GRAPHS[name]))
 
     found = macs_by_operator(model, batch=batch)
 
-    assert found == {operator: batch * macs}
+    assert found == {name.partition(" ")[0]: batch * macs}
 
 
 def test_macs_by_operator_leaves_out_what_papers_leave_out() -> None:

@@ -41,6 +41,9 @@ def product_of(model: ir.Model) -> ir.Node:
             "g (float[B, 4, 29] x, float[B, 29, 2] w) => (float y) { y = MatMul(x, w) }",
             id="of-two-activations",
         ),
+        pytest.param(
+            "g (float[B, 8] x) => (float y) <float[8] w> { y = MatMul(x, w) }", id="by-a-vector"
+        ),
         pytest.param("g (float x, float w) => (float y) { y = MatMul(x, w) }", id="no-shapes"),
     ],
 )

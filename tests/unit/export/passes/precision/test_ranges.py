@@ -88,6 +88,34 @@ def test_audit_leaves_room_above_what_crops_show(filled: Parse, rows: NDArray[np
     assert audit_ranges(filled(text), rows, run=run_graph, headroom=20) != ()
 
 
+@pytest.mark.parametrize(
+    ("largest", "is_found"), [(16376.0, True), (16375.0, False)], ids=["at-a-quarter", "below"]
+)
+def test_audit_finds_what_reaches_a_quarter_of_the_largest_number(
+    filled: Parse, largest: float, is_found: bool
+) -> None:
+    def run_to(
+        _: bytes, crops: NDArray[np.uint8], names: Sequence[str]
+    ) -> dict[str, NDArray[np.float32]]:
+        return {name: np.full((len(crops), 8), largest, np.float32) for name in names}
+
+    findings = audit_ranges(filled(LARGE), np.zeros((1, 8), np.uint8), run=run_to)
+
+    assert bool(findings) == is_found
+
+
+def test_audit_remembers_the_batch_that_lost_most(filled: Parse) -> None:
+    def run_small_then_large(
+        _: bytes, crops: NDArray[np.uint8], names: Sequence[str]
+    ) -> dict[str, NDArray[np.float32]]:
+        number = 1e-7 if len(crops) == 4 else 1.0
+        return {name: np.full((len(crops), 8), number, np.float32) for name in names}
+
+    findings = audit_ranges(filled(LARGE), np.zeros((5, 8), np.uint8), run=run_small_then_large)
+
+    assert {each.reason for each in findings} == {"small"}
+
+
 def test_audit_names_constants_first(filled: Parse, rows: NDArray[np.uint8]) -> None:
     findings = audit_ranges(filled(SCALED % ("1e6", "1e-6")), rows, run=run_graph)
 
