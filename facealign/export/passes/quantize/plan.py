@@ -126,7 +126,7 @@ def _skip_of(node: ir.Node, quantized: dict[ir.Node, int]) -> Skip | None:
     positions = [quantized.get(_fusable_conv(value), -1) for value in node.inputs]  # type: ignore[arg-type]  # no node is no key
     main_index = int(np.argmax(positions))
     main, skip = node.inputs[main_index], node.inputs[1 - main_index]
-    if positions[main_index] < 0 or main is None or skip is None or main is skip:
+    if positions[main_index] < 0 or main is None or skip is None:
         return None
     if skip.const_value is not None or not _has_shape_of(skip, main):
         return None

@@ -68,6 +68,6 @@ def quantized_uses(plan: Plan) -> dict[ir.Value, list[Use]]:
         uses.setdefault(product.activation, []).append((product.node, product.activation_index))
     for skip in plan.skips:
         value = skip.node.inputs[skip.skip_index]
-        if value is not None and value.producer() not in plan.coordinates:
+        if value is not None:
             uses.setdefault(value, []).append((skip.node, skip.skip_index))
     return uses
