@@ -23,7 +23,7 @@ from facealign.pipeline.reduction import Limits, Reduction
 from facealign.pipeline.run_crops import graph_runner
 from facealign.runtime.ort_engine import run_graph
 from facealign.spec import WFLW98, contract_input, contract_outputs
-from tests.unit.pipeline.small_network import SIZE_PX, Told, crops_for, judge_of, network
+from tests.unit.pipeline.small_network import SIZE_PX, Told, crops_for, judge_of, network, ranges_of
 
 Ranges = Mapping[str, float]
 BUDGETS = (-1.0, 0.0, 0.002, 0.05, 20.0)
@@ -137,6 +137,21 @@ def test_half_keeps_in_fp32_what_fp16_cannot_hold() -> None:
     assert "r1" in reduction.kept
     assert types["r1"] == ir.DataType.FLOAT
     assert np.isfinite(run_graph(bytes_from_graph(reduction.shipped), crops)["landmarks"]).all()
+
+
+def test_int8_goes_into_an_fp16_graph_that_kept_values_in_fp32() -> None:
+    graph = network(outlier=1e5)
+    judge = judge_of(graph)
+    half = half_of(graph, judge)
+    assert half.kept
+
+    reduction = int8_of(half.shipped, ranges_of(graph), judge, 99)
+
+    found = reduction.shipped
+    assert reduction.chosen.left == ()
+    assert contract_problems(found, *CONTRACT, precision="int8") == []
+    assert rule_problems(found) == []
+    onnx.checker.check_model(ir.to_proto(found), full_check=True)
 
 
 def test_half_without_annotations_has_a_bar_and_no_budget(small: ir.Model) -> None:

@@ -17,6 +17,7 @@ __all__ = ["SIGNED_LEVELS", "Code", "Inserter", "Use", "WeightForm", "activation
 Use = tuple[ir.Node, int]
 """A node and the position of one of its inputs."""
 
+_FLOAT_TYPES = (ir.DataType.FLOAT, ir.DataType.FLOAT16)
 SIGNED_LEVELS = 127  # symmetric: -128 stays unused
 
 
@@ -33,10 +34,12 @@ def activation_scale(
 ) -> NDArray[np.floating]:
     """Return the scale ``()`` that makes the largest magnitude of a tensor `levels`, in its type.
 
+    A Cast between FP32 and FP16, which the graph that was calibrated need not have, keeps a range.
+
     Raises:
         CalibrationError: If there is no range for it, or one that is not finite.
     """
-    amax = ranges.get(str(value.name))
+    amax = ranges.get(_observed_name(value, ranges))
     if amax is None:
         raise CalibrationError(
             f"there is no range for `{value.name}`; calibrate on this graph, and observe every "
@@ -152,6 +155,15 @@ class Inserter:
     def _type(node: ir.Node, like: ir.Value, dtype: ir.DataType | None) -> None:
         node.outputs[0].shape = like.shape
         node.outputs[0].type = None if dtype is None else ir.TensorType(dtype)
+
+
+def _observed_name(value: ir.Value, ranges: Mapping[str, float]) -> str:
+    """Return the name of a tensor, or of what was cast to it if that alone was observed."""
+    cast = value.producer()
+    source = None if cast is None or cast.op_type != "Cast" else cast.inputs[0]
+    if str(value.name) in ranges or source is None or source.dtype not in _FLOAT_TYPES:
+        return str(value.name)
+    return _observed_name(source, ranges)
 
 
 def _constant(value: ir.Value) -> NDArray[np.floating]:

@@ -5,6 +5,7 @@ import onnx_ir as ir
 import pytest
 from numpy.typing import NDArray
 
+from facealign.errors import CalibrationError
 from facealign.export.passes.quantize.insert import activation_scale
 
 FULL, HALF = ir.DataType.FLOAT, ir.DataType.FLOAT16
@@ -27,6 +28,28 @@ def test_activation_scale_makes_the_range_the_largest_level_in_the_type_of_the_d
 
 def test_activation_scale_of_what_was_always_zero_holds_numbers_up_to_one() -> None:
     assert float(scale_of(0.0, FULL)) == float(np.float32(1 / 127))
+
+
+def cast_of(value: ir.Value, dtype: ir.DataType) -> ir.Value:
+    made = ir.Value(name=f"{value.name}.cast", type=ir.TensorType(dtype))
+    return ir.node("Cast", [value], {"to": int(dtype)}, outputs=[made]).outputs[0]
+
+
+def test_activation_scale_of_a_cast_is_that_of_what_was_observed() -> None:
+    value = ir.Value(name="x", type=ir.TensorType(HALF))
+    once = cast_of(value, FULL)
+    twice = cast_of(once, HALF)
+
+    assert float(activation_scale(once, {"x": 127.0})) == 1.0
+    assert activation_scale(twice, {"x": 254.0}).dtype == np.float16
+    assert float(activation_scale(twice, {"x": 254.0, "x.cast": 127.0})) == 1.0
+
+
+def test_activation_scale_does_not_look_behind_a_cast_of_whole_numbers() -> None:
+    picture = ir.Value(name="image", type=ir.TensorType(ir.DataType.UINT8))
+
+    with pytest.raises(CalibrationError, match=r"there is no range for `image\.cast`"):
+        activation_scale(cast_of(picture, FULL), {"image": 255.0})
 
 
 @pytest.mark.parametrize(
