@@ -80,7 +80,8 @@ def calibrate(
 
 def state_path(bundle: Path) -> Path:
     """Return where the state of a calibration is kept: hidden, beside the bundle."""
-    return bundle.with_name(f".{bundle.name}.calibration")
+    folder = bundle.resolve()  # `.` has no name
+    return folder.with_name(f".{folder.name}.calibration")
 
 
 def _from_state_or_anew(collect: Callable[[], Ranges], state: Path | None) -> Ranges:

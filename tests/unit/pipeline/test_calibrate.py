@@ -199,5 +199,14 @@ def test_calibrate_refuses_no_crops(small: ir.Model) -> None:
         ranges_from(small, crops_for(1)[:0])
 
 
-def test_state_is_hidden_beside_the_bundle() -> None:
-    assert state_path(Path("out/demo.bundle")) == Path("out/.demo.bundle.calibration")
+@pytest.mark.parametrize(
+    "bundle", ["demo.bundle", "./demo.bundle", ".", "../demo.bundle"], ids=lambda text: text
+)
+def test_state_is_hidden_beside_the_bundle(
+    bundle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = tmp_path / "demo.bundle"
+    inside.mkdir()
+    monkeypatch.chdir({"demo.bundle": tmp_path, "./demo.bundle": tmp_path}.get(bundle, inside))
+
+    assert state_path(Path(bundle)) == tmp_path.resolve() / ".demo.bundle.calibration"
