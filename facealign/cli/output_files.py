@@ -19,7 +19,8 @@ def check_writable(folder: Path) -> None:
     Raises:
         OutputError: If not, with the system's reason.
     """
-    existing = next(parent for parent in folder.absolute().parents if parent.exists())
+    parents = folder.absolute().parents
+    existing = next((parent for parent in parents if parent.exists()), folder)  # `/` has no parent
     try:
         # Made and removed: permission bits do not tell of read-only disks, nor of what root may do.
         tempfile.TemporaryDirectory(prefix=".facealign-", dir=existing).cleanup()

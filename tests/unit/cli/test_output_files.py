@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -43,3 +45,12 @@ def test_check_writable_looks_at_the_nearest_folder_and_leaves_nothing(tmp_path:
 def test_check_writable_gives_the_reason_of_the_system() -> None:
     with pytest.raises(OutputError, match=r"cannot write to `/proc`: .+; pass `--output`"):
         check_writable(Path("/proc/x.bundle"))
+
+
+def test_check_writable_takes_the_root_of_a_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = Mock()
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", tried)
+
+    check_writable(Path("/"))
+
+    tried.assert_called_once_with(prefix=".facealign-", dir=Path("/"))
