@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -22,6 +21,7 @@ from facealign.bundle.manifest import (
 )
 from facealign.bundle.read import checksum_line
 from facealign.errors import IntegrityError, OutputError
+from facealign.new_folder import hidden_sibling, names_in
 
 __all__ = ["check_replaceable", "write_bundle"]
 
@@ -53,7 +53,7 @@ def write_bundle(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -
     own = {MANIFEST_NAME: manifest_json, CHECKSUM_NAME: checksum_line(manifest_json)}
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _hidden_sibling(folder) as partial:
+        with hidden_sibling(folder) as partial:
             _write_files(partial, {**files, **own})
             _put_in_place(partial, folder)
     except OSError as error:
@@ -69,14 +69,7 @@ def check_replaceable(folder: Path) -> None:
     Raises:
         OutputError: If there is something that is neither an empty folder nor a bundle.
     """
-    try:
-        names = {path.name for path in folder.iterdir()}
-    except FileNotFoundError:
-        return
-    except NotADirectoryError:
-        raise OutputError(f"`{folder}` is a file, or below one; choose another folder") from None
-    except OSError as error:
-        raise OutputError(f"cannot look into `{folder}`: {error.strerror}") from error
+    names = names_in(folder)
     if names and not {MANIFEST_NAME, CHECKSUM_NAME} <= names:
         raise OutputError(
             f"`{folder}` is not empty and not a bundle, so it is left alone; "
@@ -86,17 +79,6 @@ def check_replaceable(folder: Path) -> None:
 
 def _entry(data: bytes) -> FileEntry:
     return FileEntry(sha256=hashlib.sha256(data).hexdigest(), size=len(data))
-
-
-@contextlib.contextmanager
-def _hidden_sibling(folder: Path) -> Iterator[Path]:
-    """Yield a new folder beside `folder`, and remove what is left of it whatever happens."""
-    partial = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
-    try:
-        partial.mkdir()
-        yield partial
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
-import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +12,7 @@ import numpy as np
 
 from facealign.datasets import WFLW_ATTRIBUTES, FaceLine, line_from_face
 from facealign.errors import OutputError, UsageError
+from facealign.new_folder import hidden_sibling, names_in
 from facealign.synth.face import SyntheticFace, check_numbers, synthetic_face
 
 __all__ = ["TEST_LIST", "TRAIN_LIST", "DatasetCounts", "check_free", "write_dataset"]
@@ -71,7 +69,7 @@ def write_dataset(
     real = Path(os.path.realpath(folder))
     try:
         real.parent.mkdir(parents=True, exist_ok=True)
-        with _hidden_sibling(real) as partial:
+        with hidden_sibling(real) as partial:
             counts = _write(partial, count, seed, size_px, on_face)
             partial.replace(real)
     except OSError as error:
@@ -88,17 +86,7 @@ def check_free(folder: Path) -> None:
     Raises:
         OutputError: If there is something that is no empty folder.
     """
-    try:
-        is_taken = any(folder.iterdir())
-    except FileNotFoundError:
-        return
-    except NotADirectoryError:
-        raise OutputError(f"`{folder}` is a file, or below one; choose another folder") from None
-    except OSError as error:
-        raise OutputError(
-            f"cannot look into `{folder}`: {error.strerror}; choose another folder"
-        ) from error
-    if is_taken:
+    if names_in(folder):
         raise OutputError(
             f"`{folder}` is not empty, so it is left alone; choose another folder, or empty it"
         )
@@ -107,17 +95,6 @@ def check_free(folder: Path) -> None:
 def _check_count(count: int) -> None:
     if count < 1:
         raise UsageError(f"count must be 1 or more, got {count}; pass for example `--count 100`")
-
-
-@contextlib.contextmanager
-def _hidden_sibling(folder: Path) -> Iterator[Path]:
-    """Yield a new folder beside `folder`, and remove what is left of it whatever happens."""
-    partial = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
-    try:
-        partial.mkdir()
-        yield partial
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _write(
