@@ -82,7 +82,21 @@ def _count(path: Path) -> int:
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[_Row, str]]:
-    reader = csv.DictReader(read_lines(path), skipinitialspace=True)
+    # Strict: a quote that is never closed would otherwise swallow the faces behind it.
+    reader = csv.DictReader(read_lines(path), skipinitialspace=True, strict=True)
+    try:
+        _check_columns(reader, path)
+        for fields in reader:
+            place = f"`{path}`, line {reader.line_num}"
+            yield _row(fields, place), place
+    except csv.Error as error:
+        raise DatasetError(
+            f"`{path}` is no CSV from line {reader.line_num + 1} on: {error}; "
+            "check that every quote is closed"
+        ) from error
+
+
+def _check_columns(reader: csv.DictReader[str], path: Path) -> None:
     missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
     if missing:
         raise DatasetError(
@@ -90,9 +104,6 @@ def _csv_rows(path: Path) -> Iterator[tuple[_Row, str]]:
             f"(found {', '.join(reader.fieldnames or ()) or 'nothing'}); "
             f"begin the file with `{','.join(_COLUMNS)}`"
         )
-    for fields in reader:
-        place = f"`{path}`, line {reader.line_num}"
-        yield _row(fields, place), place
 
 
 def _row(fields: Mapping[str, str | None], place: str) -> _Row:

@@ -81,6 +81,16 @@ def test_folder_with_two_lists_is_refused(folder: Path) -> None:
         ),
         pytest.param(f"{HEADER}\na.png,1,2,0,4", r"line 2: box \[1.0, .* has no area", id="flat"),
         pytest.param(f"{HEADER}\na.png,nan,2,3,4", "line 2: box .* has no area", id="nan"),
+        pytest.param(
+            f'{HEADER},note\na.png,1,2,3,4,"x\na.png,1,2,3,4,y\n',
+            "is no CSV from line 2 on: unexpected end of data; check",
+            id="open quote",
+        ),
+        pytest.param(
+            f'{HEADER}\n"' + "a.png,1,2,3,4\n" * 20_000,
+            "is no CSV from line 2 on: field larger than field limit",
+            id="long field",
+        ),
     ],
 )
 def test_broken_csv_is_refused(folder: Path, text: str, message: str) -> None:
