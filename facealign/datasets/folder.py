@@ -119,7 +119,7 @@ def _row(fields: Mapping[str, str | None], place: str) -> _Row:
 def _json_rows(path: Path) -> Iterator[tuple[_Row, str]]:
     try:
         rows = msgspec.json.decode(read_bytes(path), type=list[_Row])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DatasetError(
             f"`{path}` is no list of objects with {', '.join(_COLUMNS)}: {error}; correct it"
         ) from error

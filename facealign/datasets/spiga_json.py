@@ -95,7 +95,7 @@ def spiga_json_layout(path: Path, split: str) -> Layout:
 def _decoded(path: Path, kind: type[_T]) -> _T:
     try:
         return msgspec.json.decode(read_bytes(path), type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DatasetError(
             f"`{path}` is no annotation file of SPIGA: {error}; check that it is the right file"
         ) from error

@@ -111,6 +111,7 @@ def test_broken_csv_is_refused(folder: Path, text: str, message: str) -> None:
             id="negative",
         ),
         pytest.param("[]", "boxes.json` names no face", id="empty"),
+        pytest.param('[{"id": ' + "[" * 100_000, "is no list of objects .* recursion", id="deep"),
     ],
 )
 def test_broken_json_is_refused(folder: Path, text: str, message: str) -> None:

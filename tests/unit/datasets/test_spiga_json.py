@@ -108,8 +108,12 @@ def test_broken_spiga_json_is_refused(
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("[]", "holds no face"), ("[{", "is no annotation file of SPIGA: Input data was truncated")],
-    ids=["empty", "cut"],
+    [
+        ("[]", "holds no face"),
+        ("[{", "is no annotation file of SPIGA: Input data was truncated"),
+        ('[{"id": ' + "[" * 100_000, "is no annotation file of SPIGA: .* recursion"),
+    ],
+    ids=["empty", "cut", "deep"],
 )
 def test_spiga_json_of_no_face_is_refused(path: Path, text: str, message: str) -> None:
     path.write_text(text)
