@@ -64,13 +64,21 @@ def check_images_exist(images: Iterable[FaceImage], *, owner: str, advice: str) 
         DatasetError: If some are missing; its `items` are the paths of all of them.
     """
     by_path = {image.path: image.name for image in images if isinstance(image, ImageFile)}
-    missing = {path: name for path, name in by_path.items() if not path.is_file()}
+    missing = {path: name for path, name in by_path.items() if not _is_file(path)}
     if missing:
         raise DatasetError(
             f"{len(missing)} of the {len(by_path)} images of {owner} are missing "
             f"({first_of(list(missing.values()))}); {advice}",
             items=[str(path) for path in missing],
         )
+
+
+def _is_file(path: Path) -> bool:
+    """Return whether it is there; what a system says of a name that is too long is a no as well."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:

@@ -65,17 +65,21 @@ def check_layout(path: Path, layout: Layout, *, advice: str) -> None:
 
 
 def check_folder(path: Path) -> None:
-    """Check that `path` is a folder.
+    """Check that `path` is a folder that can be read.
 
     Raises:
         DatasetError: If it is not.
     """
-    if not path.is_dir():
-        found = "a file" if path.exists() else "nothing"
+    try:
+        next(path.iterdir(), None)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        found = "nothing" if isinstance(error, FileNotFoundError) else "a file"
         raise DatasetError(
             f"`{path}` is no folder of a data set (found {found}); check the path, "
             "and pass the folder that the downloads were unpacked in"
-        )
+        ) from error
+    except OSError as error:
+        raise DatasetError(_unreadable(path, error)) from error
 
 
 def check_split(split: str, splits: Iterable[str], dataset: str) -> None:
@@ -103,9 +107,7 @@ def read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise DatasetError(
-            f"cannot read `{path}`: {error.strerror}; check the path and its permissions"
-        ) from error
+        raise DatasetError(_unreadable(path, error)) from error
 
 
 def read_lines(path: Path) -> list[str]:
@@ -120,3 +122,7 @@ def read_lines(path: Path) -> list[str]:
         raise DatasetError(
             f"`{path}` is no UTF-8 text (byte {error.start}); check that it is the right file"
         ) from error
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    return f"cannot read `{path}`: {error.strerror}; check the path and its permissions"

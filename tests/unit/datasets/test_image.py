@@ -56,6 +56,13 @@ def test_few_missing_images_are_all_named_in_the_line(tmp_path: Path) -> None:
         check_images_exist(_images(tmp_path, 3), owner="`list.txt`", advice="unpack it")
 
 
+def test_image_whose_name_is_too_long_is_missing(tmp_path: Path) -> None:
+    name = "a" * 300
+
+    with pytest.raises(DatasetError, match=r"1 of the 1 images of `list.txt` are missing"):
+        check_images_exist([ImageFile(name, tmp_path / name)], owner="`list.txt`", advice="-")
+
+
 def test_read_image_makes_eight_bits_of_sixteen(tmp_path: Path, frame: NDArray[np.uint8]) -> None:
     cv2.imwrite(str(tmp_path / "deep.png"), frame.astype(np.uint16) * 257)
 

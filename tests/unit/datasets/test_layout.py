@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from facealign.datasets.layout import first_folder, layout_of, read_lines
+from facealign.datasets.layout import check_folder, first_folder, layout_of, read_lines
 from facealign.errors import DatasetError
 
 
@@ -36,6 +36,18 @@ def test_first_folder_passes_over_files_and_what_is_not_there(tmp_path: Path) ->
 
     assert first_folder(tmp_path / name for name in names) == tmp_path / "folder"
     assert first_folder([tmp_path / "gone"]) is None
+
+
+def test_check_folder_refuses_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(DatasetError, match=r"file` is no folder of a data set \(found a file\)"):
+        check_folder(tmp_path / "file")
+
+
+def test_check_folder_refuses_what_the_system_cannot_look_at(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"cannot read `.*`: File name too long; check the path"):
+        check_folder(tmp_path / ("a" * 300))
 
 
 def test_read_lines_of_a_folder_is_refused(tmp_path: Path) -> None:
