@@ -6,7 +6,7 @@ from 0 is not written down; all that is computed from them alone is the same eit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -50,7 +50,8 @@ def read_spiga_json(
     Args:
         path: A list of objects with ``imgpath``, ``bbox`` (x, y, width, height), ``ids``,
             ``landmarks``, ``visible`` and perhaps ``headpose``.
-        split: What to call it.
+        split: What to call it. The subsets of `info` are those of ``"test"``; the faces of any
+            other split are in none.
         images: The folder that ``imgpath`` is relative to; all images must be there. Without it
             none is looked for, which suits figures that come from annotations alone.
         info: The authors' ``db_info.json``, which says how landmarks are ordered and which faces
@@ -67,7 +68,8 @@ def read_spiga_json(
         raise DatasetError(f"annotation file `{path}` holds no face; get it again")
     info_path = info or path.with_name(_INFO)
     known = _decoded(info_path, _Info) if info or info_path.is_file() else _Info(found[0].ids)
-    subsets = _subsets(known, len(found), info_path)
+    groups = known.test_subsets if split == "test" else {}
+    subsets = _subsets(groups, len(found), info_path)
     folder = images or path.parent
     faces = tuple(
         _face(
@@ -82,7 +84,7 @@ def read_spiga_json(
             advice=f"put the folder of images into `{images}`, as `imgpath` has it",
         )
     scheme = scheme_by_count(len(known.ldm_ids))
-    return Dataset(path.parent.name, split, scheme, tuple(known.test_subsets), faces)
+    return Dataset(path.parent.name, split, scheme, tuple(groups), faces)
 
 
 def spiga_json_layout(path: Path, split: str) -> Layout:
@@ -101,15 +103,17 @@ def _decoded(path: Path, kind: type[_T]) -> _T:
         ) from error
 
 
-def _subsets(info: _Info, face_count: int, path: Path) -> list[frozenset[str]]:
+def _subsets(
+    groups: Mapping[str, Sequence[int]], face_count: int, path: Path
+) -> list[frozenset[str]]:
     """Return the names of the subsets that each face is in."""
-    indices = [index for group in info.test_subsets.values() for index in group]
-    if indices and not 0 <= min(indices) <= max(indices) < face_count:
+    outside = [index for group in groups.values() for index in group if not 0 <= index < face_count]
+    if outside:
         raise DatasetError(
-            f"`{path}` has subsets of {max(indices) + 1} faces (expected at most {face_count}, "
+            f"`{path}` has a face {outside[0]} in its subsets (expected 0 to {face_count - 1}, "
             "those of the annotation file); pass files of the same release"
         )
-    members = {name: set(group) for name, group in info.test_subsets.items()}
+    members = {name: set(group) for name, group in groups.items()}
     return [
         frozenset(name for name, group in members.items() if index in group)
         for index in range(face_count)

@@ -59,6 +59,15 @@ def test_spiga_json_subsets_come_from_the_info_beside_it(path: Path, info: Path)
     assert dataset.subsets == {"helen": (1,), "ibug": ()}
 
 
+def test_spiga_json_of_another_split_is_in_no_subset_of_the_test_faces(
+    path: Path, info: Path
+) -> None:
+    dataset = read_spiga_json(path, split="train", info=info)
+
+    assert dataset.subsets == {}
+    assert [face.attributes for face in dataset.faces] == [frozenset(), frozenset()]
+
+
 def test_spiga_json_may_have_no_pose(path: Path, face: dict[str, Any]) -> None:
     del face["headpose"]
     path.write_text(json.dumps([face]))
@@ -128,5 +137,5 @@ def test_spiga_json_with_the_info_of_another_release_is_refused(
 ) -> None:
     info.write_text(json.dumps({"ldm_ids": IDS, "test_subsets": {"helen": [0, index]}}))
 
-    with pytest.raises(DatasetError, match=r"db_info.json` has subsets .*\(expected at most 2"):
+    with pytest.raises(DatasetError, match=rf"has a face {index} in its subsets \(expected 0 to 1"):
         read_spiga_json(path)
