@@ -63,7 +63,7 @@ def read_boxed_folder(path: Path) -> BoxedImages:
         owner=f"`{lists[0]}`",
         advice=f"names are relative to `{path}`, so put the images there or correct the names",
     )
-    return BoxedImages(path.name, faces)
+    return BoxedImages(path.absolute().name, faces)  # that of `.` is empty
 
 
 def folder_layout(path: Path) -> Layout:

@@ -84,7 +84,7 @@ def read_spiga_json(
             advice=f"put the folder of images into `{images}`, as `imgpath` has it",
         )
     scheme = scheme_by_count(len(known.ldm_ids))
-    return Dataset(path.parent.name, split, scheme, tuple(groups), faces)
+    return Dataset(path.absolute().parent.name, split, scheme, tuple(groups), faces)
 
 
 def spiga_json_layout(path: Path, split: str) -> Layout:

@@ -49,6 +49,15 @@ def test_boxes_become_corners_in_the_order_of_the_list(folder: Path, name: str, 
     assert images.faces[1].image.read().shape == (12, 20, 3)
 
 
+def test_folder_that_is_the_working_folder_has_its_name(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "boxes.csv").write_text(f"{HEADER}\na.png,1,2,3,4\n")
+    monkeypatch.chdir(folder)
+
+    assert read_boxed_folder(Path()).name == "mine"
+
+
 def test_folder_without_boxes_says_how_to_give_them(folder: Path) -> None:
     with pytest.raises(
         DatasetError, match=r"has 1 images and no boxes; write `boxes.csv` .* `image,x,y,w,h`"

@@ -52,6 +52,16 @@ def test_spiga_json_gives_faces_with_corners_and_pose(path: Path) -> None:
     assert second.image.name == "images/test/b.png"
 
 
+def test_spiga_json_in_the_working_folder_has_its_name(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(path.parent)
+
+    dataset = read_spiga_json(Path(path.name))
+
+    assert dataset.name == path.parent.name
+
+
 def test_spiga_json_subsets_come_from_the_info_beside_it(path: Path, info: Path) -> None:
     dataset = read_spiga_json(path)
 
