@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from facealign.calibration import (
     CalibrationManifest,
+    CalibrationSet,
     check_disjoint,
     curate,
     split_by_content,
@@ -71,6 +72,14 @@ class FaceSets:
     held_out: HeldOut
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Side:
+    """Faces to choose from, and the attributes that they are stratified over."""
+
+    faces: tuple[Face, ...]
+    names: tuple[str, ...] = ()
+
+
 def read_face_sets(
     request: FaceRequest, crop: CropSpec, scheme: Scheme, *, stage: Stage
 ) -> FaceSets:
@@ -81,13 +90,9 @@ def read_face_sets(
         CalibrationError: If the two sets share an image.
     """
     rule = CropRule(crop, request.crops_from)
-    train, test, names, title = _two_sides(request.folder, scheme)
-    chosen = curate(
-        train, rule, attribute_names=names, count=request.calibration_count, seed=request.seed
-    )
-    held = curate(
-        test, rule, attribute_names=names, count=request.held_out_count, seed=request.seed
-    ).faces
+    train, test, title = _two_sides(request.folder, scheme)
+    chosen = _chosen(train, rule, request.calibration_count, request.seed)
+    held = _chosen(test, rule, request.held_out_count, request.seed).faces
     check_disjoint(chosen.manifest, held)
     if len(held) < MIN_PAIRED_FACES:
         raise DatasetError(
@@ -98,21 +103,28 @@ def read_face_sets(
     calibration_crops, _ = _crops(chosen.faces, rule, stage, total)
     crops, truth_px = _crops(held, rule, stage, total)
     stage.say(f"{text_of_set(chosen.manifest)}; {len(crops)} others to judge by ({title})")
-    held_out = HeldOut(title, request.crops_from, crops, truth_px, _subsets(held, names))
+    held_out = HeldOut(title, request.crops_from, crops, truth_px, _subsets(held, test.names))
     return FaceSets(chosen.manifest, calibration_crops, held_out)
 
 
-def _two_sides(
-    folder: Path, scheme: Scheme
-) -> tuple[tuple[Face, ...], tuple[Face, ...], tuple[str, ...], str]:
-    """Return faces for either side, the names of attributes, and what the second are."""
+def _two_sides(folder: Path, scheme: Scheme) -> tuple[_Side, _Side, str]:
+    """Return faces to calibrate on, faces to judge by, and what the second are."""
     test = read_dataset(folder)
     if isinstance(test, BoxedImages):
         one, other = split_by_content(test.faces, _CALIBRATED_SHARE)
-        return one, other, (), f"folder {test.name}, without annotations"
+        return _Side(one), _Side(other), f"folder {test.name}, without annotations"
     _check_scheme(test, scheme, folder)
     train = read_dataset(folder, split="train")
-    return train.faces, test.faces, test.attribute_names, f"{test.name} {test.split}"
+    return (
+        # Either has its own: the subsets of 300W's test faces are none of its training faces.
+        _Side(train.faces, train.attribute_names),
+        _Side(test.faces, test.attribute_names),
+        f"{test.name} {test.split}",
+    )
+
+
+def _chosen(side: _Side, rule: CropRule, count: int, seed: int) -> CalibrationSet:
+    return curate(side.faces, rule, attribute_names=side.names, count=count, seed=seed)
 
 
 def _check_scheme(dataset: Dataset, scheme: Scheme, folder: Path) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from facealign.datasets import FaceLine, line_from_face
 
-__all__ = ["BOX", "HEIGHT_PX", "MARKED", "WIDTH_PX", "write_boxed", "write_wflw"]
+__all__ = ["BOX", "HEIGHT_PX", "MARKED", "WIDTH_PX", "write_300w", "write_boxed", "write_wflw"]
 
 WIDTH_PX, HEIGHT_PX = 96, 80
 BOX = np.array([20.0, 14.0, 76.0, 68.0])
@@ -41,6 +41,18 @@ def write_wflw(folder: Path, *, train: int = 14, test: int = 12, is_marked: bool
             labels = frozenset(label for label, is_there in attributes.items() if is_there)
             lines.append(line_from_face(FaceLine(landmarks, name, BOX + index % 3, labels)))
         (folder / _LISTS / f"list_98pt_rect_attr_{split}.txt").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def write_300w(folder: Path, *, count: int = 4) -> Path:
+    """Write a 300W with `count` faces in each of its six parts, and no box."""
+    rng = np.random.default_rng(4)
+    for part in ("afw", "helen/trainset", "helen/testset", "lfpw/trainset", "lfpw/testset", "ibug"):
+        (folder / part).mkdir(parents=True)
+        for index in range(count):
+            cv2.imwrite(str(folder / part / f"{index}.png"), _frame(rng))
+            text = "".join(f"{x:.6f} {y:.6f}\n" for x, y in _landmarks(rng)[:68])
+            (folder / part / f"{index}.pts").write_text(f"n_points: 68\n{{\n{text}}}\n")
     return folder
 
 

@@ -10,8 +10,8 @@ from facealign.calibration.image_digest import image_sha256
 from facealign.datasets import ImageFile
 from facealign.errors import CalibrationError, DatasetError
 from facealign.pipeline.faces import FaceRequest, FaceSets, read_face_sets
-from facealign.spec import COFW29, WFLW98, CropSpec, Scheme, SquareRule
-from tests.unit.face_folders import MARKED, write_boxed, write_wflw
+from facealign.spec import COFW29, FACE68, WFLW98, CropSpec, Scheme, SquareRule
+from tests.unit.face_folders import MARKED, write_300w, write_boxed, write_wflw
 from tests.unit.pipeline.small_network import Told
 
 SIZE_PX = 48
@@ -75,6 +75,18 @@ def test_subsets_are_the_attributes_that_are_there(wflw: Path) -> None:
         "blur": 1,
     }
     assert set(held_out.subsets["blur"]) <= set(held_out.subsets["pose"])
+
+
+def test_calibration_faces_are_stratified_over_the_attributes_of_their_own_split(
+    tmp_path: Path,
+) -> None:
+    folder = write_300w(tmp_path / "300w")
+
+    found = read(folder, scheme=FACE68, crops_from="landmarks")
+
+    counts = {name: each.total for name, each in found.calibration.attributes.items()}
+    assert counts == {"afw": 4, "helen": 4, "lfpw": 4}
+    assert set(found.held_out.subsets) == {"helen", "common", "lfpw", "ibug", "challenge"}
 
 
 def test_counts_are_upper_bounds(wflw: Path) -> None:
