@@ -7,6 +7,7 @@ to count from 1, and 1 is subtracted.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ __all__ = ["COFW_SPLITS", "StoredImage", "cofw_layout", "read_cofw"]
 COFW_SPLITS = {"train": "Tr", "test": "T"}  # what ends the names of a file's variables
 _FIRST_PIXEL = 1
 _ROWS = 3 * COFW29.landmark_count  # every x, then every y, then every flag
+_BROKEN = (KeyError, OSError, RuntimeError, TypeError, ValueError)  # what h5py raises, by the place
 _ADVICE = "unpack the official `COFW_color.zip` and pass its folder"
 
 
@@ -58,11 +60,12 @@ class StoredImage:
         try:
             with _open(self.path) as file:
                 stored = np.asarray(file[file[self.variable][()].ravel()[self.index]])
-        except (DatasetError, IndexError, KeyError, OSError, TypeError, ValueError) as error:
+        except (*_BROKEN, DatasetError, IndexError) as error:
             raise InputError(f"cannot read image `{self.name}`: {error}; check the file") from error
         # MATLAB stores columns first: (W, H) is grey, (3, W, H) is RGB.
         frame = np.ascontiguousarray(stored.T)
-        if frame.dtype != np.uint8 or frame.ndim not in {2, 3} or frame.shape[2:] not in {(), (3,)}:
+        is_grey_or_rgb = frame.ndim in {2, 3} and frame.shape[2:] in {(), (3,)}
+        if frame.dtype != np.uint8 or not is_grey_or_rgb or not frame.size:
             raise InputError(
                 f"`{self.name}` is {frame.shape} {frame.dtype} "
                 "(expected a grey or RGB image of uint8); get the file again"
@@ -93,16 +96,14 @@ def read_cofw(path: Path, *, split: str = "test") -> Dataset:
     if not path.is_file():
         check_layout(path, cofw_layout(path, split), advice=_ADVICE)
     mat_file = path if path.is_file() else _mat_file(path, split)
-    ending = COFW_SPLITS[split]
-    variables = {name: f"{name}{ending}" for name in ("Is", "bboxes", "phis")}
-    with _open(mat_file) as file:
-        _check_variables(file, tuple(variables.values()), mat_file)
-        count = int(file[variables["Is"]].size)
-        phis = _matrix(file, variables["phis"], (_ROWS, count), mat_file)
-        bboxes = _matrix(file, variables["bboxes"], (4, count), mat_file)
+    variables = {name: f"{name}{COFW_SPLITS[split]}" for name in ("Is", "bboxes", "phis")}
+    try:
+        phis, bboxes = _matrices(mat_file, variables)
+    except _BROKEN as error:
+        raise DatasetError(f"`{mat_file}` is broken: {error}; {_ADVICE}") from error
     faces = tuple(
-        _face(mat_file, variables["Is"], index, phis[:, index], bboxes[:, index])
-        for index in range(count)
+        _face(mat_file, variables["Is"], index, phi, bbox)
+        for index, (phi, bbox) in enumerate(zip(phis.T, bboxes.T, strict=True))
     )
     if not faces:
         raise DatasetError(f"`{mat_file}` holds no face; get it again")
@@ -135,6 +136,17 @@ def _open(path: Path) -> h5py.File:
         return h5py.File(path, "r")
     except OSError as error:
         raise DatasetError(f"`{path}` is no MATLAB 7.3 (HDF5) file: {error}; {_ADVICE}") from error
+
+
+def _matrices(
+    path: Path, variables: Mapping[str, str]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return ``(87, F)`` landmarks with flags and ``(4, F)`` boxes."""
+    with _open(path) as file:
+        _check_variables(file, tuple(variables.values()), path)
+        count = int(file[variables["Is"]].size)
+        phis = _matrix(file, variables["phis"], (_ROWS, count), path)
+        return phis, _matrix(file, variables["bboxes"], (4, count), path)
 
 
 def _check_variables(file: h5py.File, names: tuple[str, ...], path: Path) -> None:

@@ -184,6 +184,34 @@ def test_cofw_of_no_face_is_refused(tmp_path: Path) -> None:
         read_cofw(tmp_path)
 
 
+def test_cofw_of_a_changed_byte_is_refused(cofw: Path, phis: NDArray[np.float64]) -> None:
+    h5py = pytest.importorskip("h5py")
+    path = cofw / TEST_FILE
+    with h5py.File(path, "r+") as file:
+        del file["phisT"]
+        packed = file.create_dataset("phisT", data=phis, chunks=phis.shape, compression="gzip")
+        start = packed.id.get_chunk_info(0).byte_offset
+    data = bytearray(path.read_bytes())
+    data[start] ^= 0xFF
+    path.write_bytes(data)
+
+    with pytest.raises(
+        DatasetError, match=r"COFW_test_color\.mat` is broken: .*; unpack the offic"
+    ):
+        read_cofw(cofw)
+
+
+def test_cofw_image_without_a_pixel_is_refused_when_read(
+    tmp_path: Path, phis: NDArray[np.float64], bboxes: NDArray[np.float64]
+) -> None:
+    images: list[NDArray[Any]] = [np.zeros((5, 0, 3), np.uint8)] * 2
+    write_mat(tmp_path / TEST_FILE, {"phisT": phis, "bboxesT": bboxes}, images=("IsT", images))
+    faces = read_cofw(tmp_path).faces
+
+    with pytest.raises(InputError, match=r"#1` is \(5, 0, 3\) uint8 \(expected a grey or RGB"):
+        faces[0].image.read()
+
+
 def test_cofw_image_of_another_type_is_refused_when_read(
     tmp_path: Path, phis: NDArray[np.float64], bboxes: NDArray[np.float64]
 ) -> None:
