@@ -115,12 +115,12 @@ def _two_sides(folder: Path, scheme: Scheme) -> tuple[_Side, _Side, str]:
         return _Side(one), _Side(other), f"folder {test.name}, without annotations"
     _check_scheme(test, scheme, folder)
     train = read_dataset(folder, split="train")
-    return (
-        # Either has its own: the subsets of 300W's test faces are none of its training faces.
-        _Side(train.faces, train.attribute_names),
-        _Side(test.faces, test.attribute_names),
-        f"{test.name} {test.split}",
-    )
+    return _side(train), _side(test), f"{test.name} {test.split}"
+
+
+def _side(data: Dataset | BoxedImages) -> _Side:
+    """Return faces with attributes of their own: those of 300W's test are none of its training."""
+    return _Side(data.faces, data.attribute_names if isinstance(data, Dataset) else ())
 
 
 def _chosen(side: _Side, rule: CropRule, count: int, seed: int) -> CalibrationSet:
