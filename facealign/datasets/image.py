@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from facealign.errors import DatasetError, InputError, first_of
 __all__ = ["IMAGE_ENDINGS", "FaceImage", "ImageFile", "check_images_exist", "read_image"]
 
 IMAGE_ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+# Of a segment: compressed data have 00 or the number of a restart behind FF. Source: ITU-T T.81.
+_JPEG_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 
 
 class FaceImage(Protocol):
@@ -90,20 +94,34 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         InputError: If it cannot be read, or is no whole image.
     """
     try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
+        data = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read image `{path}`: {error.strerror}; check the path") from error
-    frame = _decoded(data) if data.size else None
+    # OpenCV 4 gives a JPEG that breaks off with grey, or what it likes, for the rest.
+    frame = _decoded(data) if data and not _is_cut_jpeg(data) else None
     if frame is None:
         raise InputError(f"`{path}` is no image that OpenCV can read; check the file")
     return np.asarray(frame, np.uint8)
 
 
-def _decoded(data: NDArray[np.uint8]) -> object:
+def _is_cut_jpeg(data: bytes) -> bool:
+    """Return whether it begins as a JPEG and breaks off before its end-of-image marker."""
+    if not data.startswith(_JPEG_START):
+        return False
+    at = len(_JPEG_START)
+    while marker := _JPEG_MARKER.search(data, at):
+        if marker[0] == _JPEG_END:
+            return False
+        # Jumped over, as a segment of EXIF holds a small JPEG with markers of its own.
+        at = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2], "big")
+    return True
+
+
+def _decoded(data: bytes) -> object:
     """Return the pixels, or None if OpenCV cannot read them or finds them too many."""
     with _silent_codecs():
         try:
-            return cv2.imdecode(data, cv2.IMREAD_COLOR)
+            return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
         except cv2.error:
             return None
 

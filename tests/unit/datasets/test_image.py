@@ -84,3 +84,45 @@ def test_read_image_refuses_half_a_file_without_a_word_of_the_codec(
         read_image(path)
 
     assert capfd.readouterr().err == ""
+
+
+@pytest.fixture
+def jpeg() -> bytes:
+    """Return a JPEG large enough to break off in the middle of its pixels, with a small one."""
+    frame = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    whole, small = (cv2.imencode(".jpg", each)[1].tobytes() for each in (frame, frame[:8, :8]))
+    exif = b"Exif\0\0" + small
+    return whole[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + whole[2:]
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.999])
+def test_read_image_refuses_a_jpeg_that_breaks_off_whatever_opencv_makes_of_it(
+    tmp_path: Path, jpeg: bytes, monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
+    path = tmp_path / "half.jpg"
+    path.write_bytes(jpeg[: int(len(jpeg) * share)])
+    # OpenCV 4.9 gives a frame, and says nothing; OpenCV 5.0 refuses.
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: np.zeros((60, 80, 3), np.uint8))
+
+    with pytest.raises(InputError, match=r"half\.jpg` is no image that OpenCV can read"):
+        read_image(path)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [[], [cv2.IMWRITE_JPEG_PROGRESSIVE, 1], [cv2.IMWRITE_JPEG_RST_INTERVAL, 1]],
+    ids=["baseline", "progressive", "restarts"],
+)
+def test_read_image_takes_every_whole_jpeg(
+    tmp_path: Path, frame: NDArray[np.uint8], flags: list[int]
+) -> None:
+    data = cv2.imencode(".jpg", frame, flags)[1].tobytes()
+    (tmp_path / "a.jpg").write_bytes(data + b"more of a camera\xff\xda")
+
+    assert read_image(tmp_path / "a.jpg").shape == frame.shape
+
+
+def test_read_image_takes_a_jpeg_with_a_small_one_in_it(tmp_path: Path, jpeg: bytes) -> None:
+    (tmp_path / "a.jpg").write_bytes(jpeg)
+
+    assert read_image(tmp_path / "a.jpg").shape == (60, 80, 3)
