@@ -15,11 +15,12 @@ _DRIFT_UNITS = {"corners": f"{REFERENCE}'s eye corners' distance", "crop": "the 
 
 def evaluation_texts(evaluation: Evaluation) -> dict[str, str | Sequence[str] | dict[str, str]]:
     """Return what `print_facts` shows of an evaluation, a table for each graph among it."""
+    face_set = evaluation.face_set
     texts: dict[str, str | Sequence[str] | dict[str, str]] = {
-        "faces": _data_set_text(evaluation),
+        "faces": f"{face_set.title}, {face_set.size_text}, {face_set.scheme.name}",
         "crops": _crops_text(evaluation),
     }
-    has_labels = evaluation.face_set.truth is not None
+    has_labels = face_set.truth is not None
     if not has_labels:
         texts["scores"] = "none, as there are no labels: drift and jitter only"
     else:
@@ -36,21 +37,12 @@ def evaluation_texts(evaluation: Evaluation) -> dict[str, str | Sequence[str] | 
     return texts
 
 
-def _data_set_text(evaluation: Evaluation) -> str:
-    face_set = evaluation.face_set
-    count, total = len(face_set.faces), face_set.total_count
-    split = f" {face_set.split}" if face_set.split else ""
-    number = f"{count} faces" if count == total else f"the first {count} of {total} faces"
-    return f"{face_set.name}{split}, {number}, {face_set.scheme.name}"
-
-
 def _crops_text(evaluation: Evaluation) -> str:
-    crop, source = evaluation.face_set.rule.spec, evaluation.face_set.rule.source
-    rule = crop.from_box if source == "box" else crop.from_landmarks
-    box = "the data set's box" if source == "box" else "the box around the landmarks"
+    rule = evaluation.face_set.rule
+    box = "the data set's box" if rule.source == "box" else "the box around the landmarks"
     return (
-        f"from {box}: {rule.side_factor:g} times its larger side, {rule.centre} centre, "
-        f"{crop.size_px} px, {crop.interpolation}"
+        f"from {box}: {rule.square.side_factor:g} times its larger side, {rule.square.centre} "
+        f"centre, {rule.spec.size_px} px, {rule.spec.interpolation}"
     )
 
 

@@ -67,7 +67,8 @@ class EvaluationRequest:
 def evaluate_bundle(request: EvaluationRequest, progress: Progress = SILENT) -> Evaluation:
     """Return what each graph of a bundle is worth on a data set.
 
-    An image is read once for all graphs, and once more if its face is made to tremble.
+    An image is decoded once for all graphs, and once more if its face is made to tremble. If the
+    bundle says what it was calibrated on, the bytes of each are read before, to tell them apart.
 
     Raises:
         UsageError: If the bundle has no such graph or no FP32 to compare with, if the landmarks are
@@ -154,10 +155,7 @@ def _read_faces(request: EvaluationRequest, bundle: Bundle, stage: Stage) -> Fac
     if face_set.truth:  # an hour of running later would be late to learn it
         truth = face_set.truth
         normalisers_px(truth.landmarks, request.normalisation, scheme=truth.scheme)
-    count, total = len(face_set.faces), face_set.total_count
-    number = f"{count}" if count == total else f"the first {count} of {total}"
-    split = f" {face_set.split}" if face_set.split else ""
-    stage.say(f"{face_set.name}{split}: {number} faces, crops from the {face_set.rule.source}")
+    stage.say(f"{face_set.title}: {face_set.size_text}, crops from the {face_set.rule.source}")
     return face_set
 
 

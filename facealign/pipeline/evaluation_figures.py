@@ -124,8 +124,7 @@ def _curve_label(name: str, found: PrecisionEvaluation) -> str:
 
 def _title(evaluation: Evaluation) -> str:
     face_set = evaluation.face_set
-    split = f" {face_set.split}" if face_set.split else ""
     return (
-        f"{evaluation.manifest.family} on {face_set.name}{split}, {len(face_set.faces)} faces, "
+        f"{evaluation.manifest.family} on {face_set.title}, {len(face_set.faces)} faces, "
         f"crops from {face_set.rule.source}"
     )

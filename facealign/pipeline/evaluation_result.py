@@ -124,10 +124,9 @@ def nme_unit(normalisation: Normalisation) -> str:
 
 def _crop_facts(face_set: FaceSet) -> dict[str, object]:
     crop = face_set.rule.spec
-    rule = crop.from_box if face_set.rule.source == "box" else crop.from_landmarks
     return {
         "from": face_set.rule.source,
-        **asdict(rule),
+        **asdict(face_set.rule.square),
         "size_px": crop.size_px,
         "interpolation": crop.interpolation,
         "border_value": crop.border_value,

@@ -59,6 +59,17 @@ class FaceSet:
     placement: Placement
     truth: GroundTruth | None
 
+    @property
+    def title(self) -> str:
+        """Name and split, such as ``wflw test``."""
+        return f"{self.name} {self.split}" if self.split else self.name
+
+    @property
+    def size_text(self) -> str:
+        """How many faces, and of how many, for people."""
+        count, total = len(self.faces), self.total_count
+        return f"{count} faces" if count == total else f"the first {count} of {total} faces"
+
     def frame(self, index: int) -> NDArray[np.uint8]:
         """Return the ``(H, W, 3)`` uint8 BGR frame of a face.
 
