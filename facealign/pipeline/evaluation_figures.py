@@ -7,14 +7,14 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from facealign.geometry import Placement, crop_from_frame, crops_from_frame
+from facealign.geometry import Placement, crops_from_frame
 from facealign.pipeline.evaluation_result import (
     REFERENCE,
     Evaluation,
     PrecisionEvaluation,
     nme_unit,
 )
-from facealign.pipeline.face_set import placement_at
+from facealign.pipeline.face_set import crop_px_from_frame, placement_at
 from facealign.report import Curve, FaceTile, error_curve_svg, worst_faces_png
 from facealign.report.worst_faces import TILE_PX
 
@@ -97,8 +97,8 @@ def _tile(evaluation: Evaluation, index: int, rank: int) -> FaceTile:
 
 def _in_tile(landmarks: NDArray[np.float64], placement: Placement) -> NDArray[np.float64]:
     """Return ``(N, 2)`` frame pixels as pixels of the tile."""
-    matrix = crop_from_frame(placement, TILE_PX)[0]  # (2, 3)
-    return np.asarray(landmarks @ matrix[:, :2].T + matrix[:, 2], np.float64)
+    moved: NDArray[np.float64] = crop_px_from_frame(landmarks[None], placement, TILE_PX)[0]
+    return moved
 
 
 def _face_text(evaluation: Evaluation, index: int) -> str:

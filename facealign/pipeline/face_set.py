@@ -23,13 +23,10 @@ from facealign.datasets import (
 )
 from facealign.errors import UsageError
 from facealign.evaluation import GroundTruth
-from facealign.geometry import (
-    Placement,
-    placement_from_boxes,
-)
+from facealign.geometry import Placement, crop_from_frame, placement_from_boxes
 from facealign.spec import Scheme, scheme_by_name
 
-__all__ = ["FaceSet", "placement_at", "read_face_set"]
+__all__ = ["FaceSet", "crop_px_from_frame", "placement_at", "read_face_set"]
 
 _BATCH = 8  # crops in memory at a time
 
@@ -134,6 +131,21 @@ def read_face_set(
 def placement_at(placement: Placement, index: int) -> Placement:
     """Return one square of many."""
     return Placement(placement.centre[index : index + 1], placement.side[index : index + 1])
+
+
+def crop_px_from_frame(
+    landmarks: NDArray[np.float64], placement: Placement, size_px: int
+) -> NDArray[np.float64]:
+    """Return ``(F, N, 2)`` landmarks in pixels of crops.
+
+    Args:
+        landmarks: ``(F, N, 2)``, frame pixels.
+        placement: The F squares of the crops.
+        size_px: Side of the crops.
+    """
+    matrices = crop_from_frame(placement, size_px)  # (F, 2, 3)
+    moved: NDArray[np.float64] = landmarks @ matrices[:, :, :2].transpose(0, 2, 1)
+    return moved + matrices[:, None, :, 2]
 
 
 def _check_scheme(dataset: Dataset, manifest: Manifest, path: Path) -> None:

@@ -28,7 +28,7 @@ from facealign.datasets import (
 )
 from facealign.errors import DatasetError
 from facealign.evaluation import MIN_PAIRED_FACES
-from facealign.geometry import Placement, crop_from_frame
+from facealign.pipeline.face_set import crop_px_from_frame
 from facealign.pipeline.judge import HeldOut
 from facealign.pipeline.progress import Stage
 from facealign.spec import CropSpec, Scheme
@@ -145,18 +145,10 @@ def _crops(
     for batch in face_crops(faces, rule):
         crops[batch.indices] = batch.crops
         if batch.landmarks is not None:
-            inside = _crop_from_frame(batch.landmarks, batch.placement, size_px)
+            inside = crop_px_from_frame(batch.landmarks, batch.placement, size_px)
             truth.update(zip(batch.indices.tolist(), inside, strict=True))
         stage.advance(len(batch.crops), total=total)
     return crops, np.stack([truth[i] for i in range(len(faces))]) if truth else None
-
-
-def _crop_from_frame(
-    landmarks: NDArray[np.float64], placement: Placement, size_px: int
-) -> NDArray[np.float64]:
-    matrices = crop_from_frame(placement, size_px)  # (K, 2, 3)
-    moved: NDArray[np.float64] = landmarks @ matrices[:, :, :2].transpose(0, 2, 1)
-    return moved + matrices[:, None, :, 2]
 
 
 def _subsets(faces: tuple[Face, ...], names: tuple[str, ...]) -> dict[str, tuple[int, ...]]:

@@ -10,8 +10,13 @@ from numpy.typing import NDArray
 from facealign.bundle import Manifest
 from facealign.datasets import ImageFile
 from facealign.errors import DatasetError, InputError, UsageError
-from facealign.geometry import boxes_from_landmarks, crops_from_frame, placement_from_boxes
-from facealign.pipeline.face_set import placement_at, read_face_set
+from facealign.geometry import (
+    boxes_from_landmarks,
+    crops_from_frame,
+    frame_from_crop,
+    placement_from_boxes,
+)
+from facealign.pipeline.face_set import crop_px_from_frame, placement_at, read_face_set
 from tests.unit.evaluation_data import BOXES
 
 
@@ -87,6 +92,17 @@ def test_placement_at_is_one_square(faces: Path, tiny_manifest: Manifest) -> Non
 
     assert len(one) == 1
     np.testing.assert_array_equal(one.centre[0], placement.centre[3])
+
+
+def test_crop_px_from_frame_undoes_the_way_back_to_the_frame(
+    faces: Path, tiny_manifest: Manifest
+) -> None:
+    placement = read_face_set(faces, tiny_manifest).placement
+    norm = np.random.default_rng(0).uniform(-0.5, 1.5, (12, 98, 2))
+
+    found = crop_px_from_frame(frame_from_crop(norm, placement), placement, 64)
+
+    np.testing.assert_allclose(found, 64 * norm, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("limit", [0, -1])
