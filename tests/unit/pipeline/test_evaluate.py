@@ -7,15 +7,18 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from facealign.bundle import CALIBRATION_FACES, Manifest, write_bundle
 from facealign.calibration import curate, json_from_set_manifest
 from facealign.datasets import CropRule, read_dataset
 from facealign.errors import CalibrationError, InputError, UsageError
-from facealign.evaluation import Trembling
+from facealign.evaluation import Trembling, trembling_crops
+from facealign.geometry import Placement
 from facealign.pipeline.evaluate import EVALUATE_STAGES, EvaluationRequest, evaluate_bundle
 from facealign.pipeline.evaluation_result import facts_from_evaluation
 from facealign.pipeline.progress import Stage
+from facealign.spec import CropSpec
 from tests.unit.evaluation_data import NME_PERCENT, write_two_graphs
 
 PERCENT = 1e-4  # measured 8e-7
@@ -123,6 +126,20 @@ def test_crop_rule_moves_the_landmarks(two_graphs: Path, faces: Path) -> None:
     assert np.abs(moved).max() > 0.1
 
 
+def test_faces_of_an_image_need_not_stand_together(two_graphs: Path, faces: Path) -> None:
+    path = next(faces.glob("WFLW_annotations/*/*_test.txt"))
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[::2], *lines[1::2]]) + "\n")
+
+    evaluation = evaluate_bundle(EvaluationRequest(two_graphs, faces, crops_from="box"))
+
+    names = [face.image.name for face in evaluation.face_set.faces]
+    assert names == (["a.png"] * 3 + ["b.png"] * 3) * 2
+    nme_percent = evaluation.precisions["fp32"].nme_percent
+    assert nme_percent is not None
+    np.testing.assert_allclose(nme_percent, np.full(12, NME_PERCENT), rtol=0, atol=PERCENT)
+
+
 def test_without_labels_there_are_drift_and_jitter_only(two_graphs: Path, boxed: Path) -> None:
     recorder = Recorder()
 
@@ -152,6 +169,29 @@ def test_jitter_is_asked_of_faces_from_the_first_to_the_last(two_graphs: Path, f
     assert few.jitter_faces == (0, 5, 11)
     assert all_of_them.jitter_faces == tuple(range(12))
     assert few.precisions["fp32"].jitter.face_count == 3
+
+
+def test_each_face_trembles_in_its_own_frame_about_its_own_square_in_its_own_way(
+    two_graphs: Path, faces: Path, frame: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[bool, list[float], int]] = []
+
+    def noting(
+        own: NDArray[np.uint8], placement: Placement, spec: CropSpec, trembling: Trembling
+    ) -> tuple[NDArray[np.uint8], Placement]:
+        is_first = np.array_equal(own, frame)
+        seen.append((is_first, placement.centre[0].tolist(), trembling.seed))
+        return trembling_crops(own, placement, spec, trembling)
+
+    monkeypatch.setattr("facealign.pipeline.evaluate.trembling_crops", noting)
+    request = EvaluationRequest(
+        two_graphs, faces, jitter_face_count=3, trembling=Trembling(step_count=3, seed=7)
+    )
+
+    evaluation = evaluate_bundle(request)
+
+    centres = evaluation.face_set.placement.centre[[0, 5, 11]].tolist()
+    assert seen == list(zip([True, True, False], centres, [7, 8, 9], strict=True))
 
 
 def test_evaluation_passes_its_stages_and_says_how_crops_were_cut(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import cv2
@@ -36,42 +37,57 @@ def test_error_curve_is_an_svg_of_every_graph(two_graphs: Path, faces: Path) -> 
     assert b"12 faces, crops from box -->" in svg
 
 
-def test_worst_faces_come_in_the_order_of_their_largest_error(
+def test_worst_faces_come_in_the_order_of_the_largest_error_of_any_graph(
     two_graphs: Path, faces: Path, tiles: list[FaceTile]
 ) -> None:
-    evaluation = evaluate_bundle(EvaluationRequest(two_graphs, faces))
-    errors = [each.nme_percent for each in evaluation.precisions.values()]
-    largest = np.max([each for each in errors if each is not None], axis=0)
+    evaluation = evaluate_bundle(EvaluationRequest(two_graphs, faces, limit=3))
+    nme_percent = {"fp32": np.array([2.0, 6.0, 5.0]), "int8": np.array([9.0, 1.0, 5.5])}
+    precisions = {
+        name: dataclasses.replace(evaluation.precisions[name], nme_percent=own)
+        for name, own in nme_percent.items()
+    }
 
-    png = worst_faces(evaluation)
+    png = worst_faces(dataclasses.replace(evaluation, precisions=precisions))
 
     assert png is not None
     assert cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR) is not None
-    assert len(tiles) == MOST_FACES
-    worst = int(largest.argmax())
-    fp32, int8 = (each[worst] for each in errors if each is not None)
-    assert tiles[0].caption == (
-        f"1. NME: fp32 {fp32:.2f} %, int8 {int8:.2f} %",
-        evaluation.face_set.faces[worst].image.name,
-    )
+    assert [tile.caption for tile in tiles] == [
+        ("1. NME: fp32 2.00 %, int8 9.00 %", "a.png"),
+        ("2. NME: fp32 6.00 %, int8 1.00 %", "a.png"),
+        ("3. NME: fp32 5.00 %, int8 5.50 %", "a.png"),
+    ]
+
+
+def test_sheet_has_a_dozen_faces_at_most(
+    two_graphs: Path, faces: Path, tiles: list[FaceTile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facealign.pipeline.evaluation_figures.MOST_FACES", 5)
+
+    worst_faces(evaluate_bundle(EvaluationRequest(two_graphs, faces)))
+
+    assert (MOST_FACES, len(tiles)) == (12, 5)
 
 
 def test_tile_is_the_crop_with_landmarks_in_its_own_pixels(
     two_graphs: Path, faces: Path, tiles: list[FaceTile]
 ) -> None:
-    evaluation = evaluate_bundle(EvaluationRequest(two_graphs, faces, limit=1))
+    evaluation = evaluate_bundle(EvaluationRequest(two_graphs, faces, limit=4))
+    fp32 = evaluation.precisions["fp32"]
+    errors = dataclasses.replace(fp32, nme_percent=np.array([1.0, 2.0, 9.0, 3.0]))
 
-    worst_faces(evaluation)
+    worst_faces(dataclasses.replace(evaluation, precisions={"fp32": errors}))
 
-    placement = evaluation.face_set.placement
-    truth = evaluation.face_set.truth
+    placement, truth = evaluation.face_set.placement, evaluation.face_set.truth
     assert truth is not None
-    scale = TILE_PX / placement.side[0]
-    expected = (truth.landmarks[0] - placement.centre[0]) * scale + TILE_PX / 2
+    scale = TILE_PX / placement.side[2]
+    own, found = (
+        (each - placement.centre[2]) * scale + TILE_PX / 2
+        for each in (truth.landmarks[2], fp32.landmarks[2])
+    )
     assert tiles[0].picture.shape == (TILE_PX, TILE_PX, 3)
     assert tiles[0].truth is not None
-    np.testing.assert_allclose(tiles[0].truth, expected, rtol=0, atol=1e-9)
-    assert list(tiles[0].landmarks) == ["fp32", "int8"]
+    np.testing.assert_allclose(tiles[0].truth, own, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(tiles[0].landmarks["fp32"], found, rtol=0, atol=1e-9)
 
 
 def test_without_labels_there_is_no_curve_and_the_worst_have_drifted_most(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -37,6 +38,26 @@ def test_facts_say_which_crop_rule_and_what_each_face_was_worth(
     assert nme == pytest.approx([NME_PERCENT] * 12, abs=PERCENT)
     assert facts["precisions"]["int8"]["subsets"]["blur"]["difference"] is None
     assert len(facts["precisions"]["int8"]["landmarks"]["npe_p90_per_landmark_percent"]) == 98
+
+
+def test_facts_have_the_interval_of_each_subset_that_has_one(two_graphs: Path, faces: Path) -> None:
+    evaluation = evaluate_bundle(EvaluationRequest(two_graphs, faces))
+    int8 = evaluation.precisions["int8"]
+    assert int8.difference is not None
+    with_interval = dataclasses.replace(int8, subset_differences={"pose": int8.difference})
+    precisions = {**evaluation.precisions, "int8": with_interval}
+
+    facts = json.loads(
+        json.dumps(
+            facts_from_evaluation(
+                dataclasses.replace(evaluation, precisions=precisions), with_faces=False
+            )
+        )
+    )
+
+    subsets = facts["precisions"]["int8"]["subsets"]
+    assert subsets["pose"]["difference"] == dataclasses.asdict(int8.difference)
+    assert subsets["blur"]["difference"] is None
 
 
 def test_facts_without_labels_have_no_scores(two_graphs: Path, boxed: Path) -> None:

@@ -67,6 +67,20 @@ def test_truth_lies_where_the_landmark_is_in_the_crop(tmp_path: Path, crops_from
     assert off_px.max() <= SPOT_PX
 
 
+def test_crops_of_an_image_with_two_faces_stand_at_their_own_truth(tmp_path: Path) -> None:
+    folder = write_wflw(tmp_path / "marked", is_marked=True)
+    path = next(folder.glob("WFLW_annotations/*/*_test.txt"))
+    lines = path.read_text()
+    path.write_text(lines + lines)
+
+    held_out = read(folder).held_out
+
+    assert held_out.truth_px is not None
+    assert held_out.crops.shape[0] == 24
+    off_px = np.linalg.norm(spots(held_out.crops) - held_out.truth_px[:, MARKED], axis=1)
+    assert off_px.max() <= SPOT_PX
+
+
 def test_subsets_are_the_attributes_that_are_there(wflw: Path) -> None:
     held_out = read(wflw).held_out
 
