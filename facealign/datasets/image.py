@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from facealign.errors import DatasetError, InputError, first_of
 __all__ = ["IMAGE_ENDINGS", "FaceImage", "ImageFile", "check_images_exist", "read_image"]
 
 IMAGE_ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+# The descriptor is the process's: a second thread would keep the first one's nowhere, and bring it
+# back for good.
+_stderr = threading.Lock()
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 # Of a segment: compressed data have 00 or the number of a restart behind FF. Source: ITU-T T.81.
 _JPEG_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
@@ -129,11 +133,12 @@ def _decoded(data: bytes) -> object:
 @contextmanager
 def _silent_codecs() -> Iterator[None]:
     """Send what libpng and its like write to file descriptor 2 nowhere: the error is said once."""
-    kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123  # no path of the user's
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+    with _stderr:
+        kept = os.dup(2)
+        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123  # no path of the user's
+            os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

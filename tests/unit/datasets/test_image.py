@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -126,3 +129,20 @@ def test_read_image_takes_a_jpeg_with_a_small_one_in_it(tmp_path: Path, jpeg: by
     (tmp_path / "a.jpg").write_bytes(jpeg)
 
     assert read_image(tmp_path / "a.jpg").shape == (60, 80, 3)
+
+
+def test_read_image_in_many_threads_gives_stderr_back(
+    tmp_path: Path, write_image: WriteImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_image(tmp_path / "a.png")
+    before = os.fstat(2)
+
+    def slowly(*_: object) -> NDArray[np.uint8]:
+        time.sleep(0.005)  # so that all threads are in it at once, if they can be
+        return np.zeros((2, 2, 3), np.uint8)
+
+    monkeypatch.setattr(cv2, "imdecode", slowly)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(read_image, [tmp_path / "a.png"] * 16))
+
+    assert os.path.samestat(os.fstat(2), before)
