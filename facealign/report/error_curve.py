@@ -24,8 +24,12 @@ _COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 _DASHES = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (6, 1.5, 1.5, 1.5)), (0, (1, 2)), (0, (9, 3)))
 _WIDTHS = (3.2, 2.2, 1.8, 1.6, 1.5, 1.4)
 _SIZE_INCHES = (7.2, 4.8)
-# matplotlib names clip paths by random numbers unless it is given a salt.
-_SETTINGS = {"svg.hashsalt": "facealign", "font.family": "DejaVu Sans", "font.size": 10}
+_SETTINGS = {
+    "svg.hashsalt": "facealign",  # clip paths are named by random numbers without a salt
+    "text.parse_math": False,  # a folder's name may hold dollars
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

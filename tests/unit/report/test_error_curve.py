@@ -76,6 +76,12 @@ def test_svg_is_well_formed_and_the_same_every_time() -> None:
     assert "dc:date" not in first
 
 
+def test_dollars_in_a_label_are_no_formula() -> None:
+    text = svg([Curve(r"of $\nothing$", np.array([3.0, 5.0]))])
+
+    assert r"<!-- of $\nothing$ -->" in text
+
+
 @pytest.mark.parametrize("curves", [[], [Curve("fp32", np.empty(0))]], ids=["no-graph", "no-face"])
 def test_curve_of_nothing_is_refused(curves: list[Curve]) -> None:
     with pytest.raises(InputError, match="needs one graph or more with one face or more"):
