@@ -114,7 +114,9 @@ def drift_lengths_px(
         ShapeError: If `reference_norm` is not of the scheme.
         InputError: If a value is not finite, or eye corners coincide.
     """
+    reference = check_landmarks(
+        "reference_norm", reference_norm, landmark_count=scheme.landmark_count
+    )
     if scheme.name not in EYES:
-        return np.full(len(reference_norm), float(size_px))
-    reference_px = np.asarray(reference_norm, np.float64) * size_px
-    return normalisers_px(reference_px, "corners", scheme=scheme)
+        return np.full(len(reference), float(size_px))
+    return normalisers_px(reference * size_px, "corners", scheme=scheme)

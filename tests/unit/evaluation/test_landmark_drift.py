@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from facealign.errors import InputError, ShapeError
 from facealign.evaluation import drift, drift_distances_px, drift_lengths_px
-from facealign.spec import COFW29, FACE68
+from facealign.spec import COFW29, FACE68, Scheme
 
 EXACT = 1e-9  # measured 1e-13
 SIZE_PX = 200
@@ -76,6 +76,14 @@ def test_drift_is_a_share_of_the_crop_where_eyes_are_unknown() -> None:
 def test_drift_refuses_landmarks_of_other_faces(reference: NDArray[np.float64]) -> None:
     with pytest.raises(ShapeError, match=r"must be \(3, 68, 2\) as `reference_norm`, got \(2, 68"):
         drift_distances_px(reference[:2], reference, size_px=SIZE_PX)
+
+
+@pytest.mark.parametrize("scheme", [COFW29, FACE68], ids=["without eyes", "with eyes"])
+def test_drift_refuses_landmarks_of_another_scheme(scheme: Scheme) -> None:
+    other = np.full((3, 98, 2), 0.5)
+
+    with pytest.raises(ShapeError, match=r"`reference_norm` must have .* landmarks, got 98; check"):
+        drift(other, other, size_px=SIZE_PX, scheme=scheme)
 
 
 def test_drift_refuses_eyes_in_one_place(reference: NDArray[np.float64]) -> None:
