@@ -31,7 +31,7 @@ class Calibration:
         graph_sha256: Of the ONNX file that is run; a state of another file is refused.
         observer: Name of an observer, see `observer_names`.
         state_path: Where to keep the state, so that an interrupted run goes on where it was.
-        save_every: Write the state after so many crops, or the whole batches nearest above.
+        save_every: Write the state when so many crops or more were seen since it was last written.
         names_per_run: Most tensors to ask for at once; it bounds memory.
     """
 

@@ -43,7 +43,7 @@ class Dataset:
     """The annotated faces of one split.
 
     Attributes:
-        name: Lower case, such as ``"wflw"``.
+        name: Such as ``"wflw"``; of SPIGA's annotations that of their folder.
         split: Which part of it these are, such as ``"test"``.
         scheme: The landmark set of all faces.
         attribute_names: What a face may have, in the data set's own order; each is a subset.

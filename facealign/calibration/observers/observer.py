@@ -14,9 +14,9 @@ __all__ = ["Observer", "ObserverState", "magnitudes"]
 class ObserverState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All that an observer has seen.
 
-    `amax` is the largest magnitude. The others are those of a `Histogram`, and empty where an
-    observer has none: bins of width ``2 ** exponent``, their counts as little-endian int64, and how
-    many values were exactly zero.
+    `amax` is the largest magnitude. The others are those of a `HistogramObserver`, and empty where
+    an observer has none: bins of width ``2 ** exponent``, their counts as little-endian int64, and
+    how many values were exactly zero.
     """
 
     amax: float = 0.0
