@@ -27,6 +27,13 @@ def test_convergence_of_does_not_take_a_near_count_before_a_far_one(ranges: Rang
     assert convergence_of(msgspec.structs.replace(ranges, snapshots=snapshots)).settled_at == 4
 
 
+def test_convergence_of_waits_for_the_last_count_that_is_far(ranges: Ranges) -> None:
+    far, near = (1.0, 3.0), (1.0, 4.0)
+    snapshots = (Snapshot(1, far), Snapshot(2, near), Snapshot(4, far), Snapshot(6, near))
+
+    assert convergence_of(msgspec.structs.replace(ranges, snapshots=snapshots)).settled_at == 6
+
+
 def test_convergence_of_ranges_that_still_move_says_so(ranges: Ranges) -> None:
     snapshots = (Snapshot(4, (0.9, 4.0)), Snapshot(6, (1.0, 4.0)))
 

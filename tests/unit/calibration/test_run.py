@@ -86,6 +86,14 @@ def test_collect_ranges_keeps_ranges_on_the_way(network: FakeNetwork, crops: Cro
     assert [s.amax[0] for s in found.snapshots] == [float(crops[:n].max()) for n in counts]
 
 
+def test_collect_ranges_of_a_power_of_two_takes_its_last_ranges_once(
+    network: FakeNetwork, crops: Crops
+) -> None:
+    found = collect_ranges(network, ["x1"], batches(crops[:8], 3), calibration())
+
+    assert [snapshot.crop_count for snapshot in found.snapshots] == [1, 2, 4, 8]
+
+
 def test_collect_ranges_reports_every_crop(network: FakeNetwork, crops: Crops) -> None:
     done: list[int] = []
 

@@ -141,6 +141,11 @@ def test_spiga_json_of_no_face_is_refused(path: Path, text: str, message: str) -
         read_spiga_json(path)
 
 
+def test_spiga_json_without_the_info_that_was_named_is_refused(path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"cannot read `.*gone\.json`: No such file"):
+        read_spiga_json(path, info=path.with_name("gone.json"))
+
+
 @pytest.mark.parametrize("index", [-1, 2])
 def test_spiga_json_with_the_info_of_another_release_is_refused(
     path: Path, info: Path, index: int

@@ -77,6 +77,12 @@ def test_wflw_may_lie_in_a_folder_wflw(wflw: Path) -> None:
     assert len(read_wflw(wflw.parent).faces) == 3
 
 
+def test_wflw_that_is_whole_may_have_another_folder_wflw(wflw: Path) -> None:
+    (wflw / "WFLW").mkdir()
+
+    assert len(read_wflw(wflw).faces) == 3
+
+
 def test_wflw_with_windows_line_ends_and_a_byte_order_mark_reads_the_same(wflw: Path) -> None:
     text = (wflw / TEST_LIST).read_text()
     (wflw / TEST_LIST).write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())

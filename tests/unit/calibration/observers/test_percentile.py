@@ -44,6 +44,15 @@ def test_percentile_counts_zeros() -> None:
     assert observer.range() == pytest.approx(0.999, abs=2 * BINS)
 
 
+def test_percentile_counts_zeros_that_another_has_seen() -> None:
+    zeros, observer = Percentile(), Percentile()
+    zeros.observe(np.zeros(90_000, np.float32))
+    observer.observe(np.linspace(0, 1, 10_001, dtype=np.float32)[1:])
+    observer.merge(Percentile(zeros.state()).state())
+
+    assert observer.range() == pytest.approx(0.999, abs=2 * BINS)
+
+
 def test_percentile_of_almost_only_zeros_keeps_all() -> None:
     observer = Percentile()
 
