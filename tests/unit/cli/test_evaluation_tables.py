@@ -58,6 +58,18 @@ def test_numbers_do_not_touch_where_an_error_is_huge(evaluation: Evaluation) -> 
     assert (name, count, nme, p90) == ("all", "11", "1234.500", "2345.500")
 
 
+def test_last_line_names_the_landmark_that_is_worst(evaluation: Evaluation) -> None:
+    fp32 = evaluation.precisions["fp32"]
+    assert fp32.report is not None
+    report = dataclasses.replace(fp32.report, npe_p90_per_landmark_percent=(1.0, 5.0, 3.0))
+    precisions = {"fp32": dataclasses.replace(fp32, report=report)}
+
+    table = evaluation_texts(dataclasses.replace(evaluation, precisions=precisions))["fp32"]
+
+    assert isinstance(table, list)
+    assert table[-1] == "NPE90 of single landmarks: mean 3.000, largest 5.000 (landmark 1)"
+
+
 def test_fp32_alone_has_no_drift(evaluation: Evaluation) -> None:
     alone = {"fp32": evaluation.precisions["fp32"]}
 

@@ -117,6 +117,18 @@ def test_fp32_comes_before_a_name_that_sorts_before_it(
     assert list(evaluation.precisions) == ["fp32", "fp16"]
 
 
+def test_scores_are_by_the_normalisation_and_the_threshold_that_were_asked_for(
+    two_graphs: Path, faces: Path
+) -> None:
+    request = EvaluationRequest(two_graphs, faces, normalisation="box", threshold_percent=0.01)
+
+    report = evaluate_bundle(request).precisions["fp32"].report
+
+    assert report is not None
+    assert (report.normalisation, report.threshold_percent) == ("box", 0.01)
+    assert report.overall.fr_percent == 100
+
+
 def test_crop_rule_moves_the_landmarks(two_graphs: Path, faces: Path) -> None:
     by_box = evaluate_bundle(EvaluationRequest(two_graphs, faces, crops_from="box"))
     by_landmarks = evaluate_bundle(EvaluationRequest(two_graphs, faces, crops_from="landmarks"))
