@@ -4,7 +4,7 @@ from pathlib import Path
 
 from facealign.cli.precision_options import face_request, precision_request
 from facealign.pipeline.faces import FaceRequest
-from facealign.pipeline.precisions import PrecisionRequest
+from facealign.pipeline.precision_request import PrecisionRequest
 
 
 def test_face_request_has_what_was_asked_for() -> None:

@@ -195,9 +195,7 @@ def test_cofw_of_a_changed_byte_is_refused(cofw: Path, phis: NDArray[np.float64]
     data[start] ^= 0xFF
     path.write_bytes(data)
 
-    with pytest.raises(
-        DatasetError, match=r"COFW_test_color\.mat` is broken: .*; unpack the offic"
-    ):
+    with pytest.raises(DatasetError, match=r"COFW_test_color\.mat` is broken: .*; unpack the"):
         read_cofw(cofw)
 
 
