@@ -1,0 +1,27 @@
+"""The CUDA device as the engine sees it: one protocol, and the backs `pycuda` and `ctypes`."""
+
+from __future__ import annotations
+
+from facealign.runtime.tensorrt.device.protocol import (
+    CapturedGraph,
+    Device,
+    DeviceBuffer,
+    DeviceInfo,
+    Event,
+    Kernel,
+    KernelArgument,
+    PinnedBuffer,
+    Stream,
+)
+
+__all__ = [
+    "CapturedGraph",
+    "Device",
+    "DeviceBuffer",
+    "DeviceInfo",
+    "Event",
+    "Kernel",
+    "KernelArgument",
+    "PinnedBuffer",
+    "Stream",
+]
