@@ -1,4 +1,4 @@
-"""The doubles of CUDA, for every test of this folder."""
+"""Fixtures on the doubles of CUDA, for a `conftest.py` to import."""
 
 from __future__ import annotations
 
