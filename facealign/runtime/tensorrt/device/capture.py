@@ -48,9 +48,10 @@ def capture_graph(
         graph = _captured(driver, handle_of(stream), enqueue)
         try:
             executable = driver.made("cuGraphInstantiateWithFlags", graph, 0)
+            captured = DriverGraph(driver, context, executable)
         finally:
             driver.call("cuGraphDestroy", graph)
-        return DriverGraph(driver, context, executable)
+        return captured
 
 
 def _captured(driver: Driver, stream: int, enqueue: Callable[[], None]) -> int:
