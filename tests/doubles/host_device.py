@@ -39,6 +39,7 @@ class HostDevice:
         calls: Every call so far; `fail_at` is the index of the one that raises, or None.
         created: How many of each thing there were; `live` how many there are.
         can_capture: Whether capture works.
+        on_free: Told of everything that is freed.
     """
 
     back: Literal["pycuda", "ctypes"] = "ctypes"
@@ -51,6 +52,8 @@ class HostDevice:
         self.fail_at: int | None = None
         self.counts_calls = True
         self.can_capture = True
+        self.is_closed = False
+        self.on_free: Callable[[str], None] = lambda _: None
         self.kernels: dict[str, Callable[..., None]] = {}
         self._memory: dict[int, NDArray[np.uint8]] = {}
         self._streams: dict[int, HostStream] = {}
@@ -77,6 +80,7 @@ class HostDevice:
 
     def died(self, kind: str) -> None:
         self.live[kind] -= 1
+        self.on_free(kind)
 
     def stream(self) -> HostStream:
         self.count("cuStreamCreate")
@@ -157,7 +161,7 @@ class HostDevice:
         self.count("cuCtxSetCurrent")
 
     def close(self) -> None:
-        """There is nothing of its own."""
+        self.is_closed = True
 
 
 class HostMemory:
