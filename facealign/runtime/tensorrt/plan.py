@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from facealign.errors import IntegrityError
-from facealign.runtime.tensorrt.plan_contract import PlanContract
 from facealign.runtime.tensorrt.plan_files import read_plain, write_all
 from facealign.runtime.tensorrt.plan_json import (
     canonical_json,
@@ -48,13 +47,6 @@ class Plan:
                 "the plan is not what its sidecar was written for (size or SHA-256 differs); it is "
                 "not loaded. Run `facealign build` again"
             )
-
-    def contract(self, *, name: str = "plan") -> PlanContract:
-        """Return what an engine needs; `name` is for its messages."""
-        record = self.record
-        return PlanContract(
-            self.data, record.inputs, record.outputs, record.options.max_batch, name=name
-        )
 
 
 def read_plan(path: Path, *, graph_sha256: str | None = None, key: bytes | None = None) -> Plan:
