@@ -1,4 +1,8 @@
+<<<<<<< HEAD:tests/unit/runtime/tensorrt/conftest.py
 """Plans of the double, and what runs them."""
+=======
+"""Fixtures on the doubles of CUDA, for a `conftest.py` to import."""
+>>>>>>> 71f3fd29d2a966c669786dddf6d1eb92c61333fe:tests/doubles/cuda/fixtures.py
 
 from __future__ import annotations
 
