@@ -15,7 +15,7 @@ from facealign.errors import FacealignError
 from facealign.runtime.tensorrt.device import Device, open_device
 from facealign.runtime.tensorrt.engine import engine_from_plan
 from facealign.runtime.tensorrt.plan_contract import PlanContract
-from tests.doubles.cuda import COMPILER, Double
+from tests.doubles.cuda import Double
 from tests.doubles.host_device import HostDevice
 from tests.doubles.libcuda_memory import LibcudaMemory
 from tests.doubles.tensorrt import TensorrtDouble
@@ -124,16 +124,6 @@ def assert_nothing_is_left(double: TensorrtDouble, device: HostDevice) -> None:
     assert double.objects_alive() == {}
     assert device.things_alive() == {}
     assert device.is_closed
-
-
-@pytest.fixture
-def cuda() -> Iterator[Double]:
-    if COMPILER is None:
-        pytest.skip("no g++ to build the CUDA double with")
-    driver = Double()
-    driver.reset()
-    yield driver
-    driver.reset()
 
 
 def outcome_on_driver(cuda: Double, attempt: Way) -> str:
