@@ -1,4 +1,4 @@
-"""Whatever call of TensorRT or CUDA fails on the whole way: one clean error, and nothing is left."""
+"""Whatever call of TensorRT or CUDA fails on the way: one clean error, and nothing is left."""
 
 from __future__ import annotations
 

@@ -55,8 +55,9 @@ def test_tensorrt_is_an_engine() -> None:
     assert "tensorrt" in engine_names()
 
 
+@pytest.mark.usefixtures("plan")
 def test_session_runs_the_plan_of_its_bundle(
-    double: TensorrtDouble, here: HostDevice, plan: Path, bundle: Bundle, tiny_golden: Golden
+    double: TensorrtDouble, here: HostDevice, bundle: Bundle, tiny_golden: Golden
 ) -> None:
     with open_session(bundle, engine="tensorrt") as session:
         landmarks = session.run_crops(tiny_golden.crops)["landmarks"]
@@ -68,9 +69,8 @@ def test_session_runs_the_plan_of_its_bundle(
     assert (double.objects_alive(), here.things_alive(), here.is_closed) == ({}, {}, True)
 
 
-def test_two_sessions_of_one_bundle_run_side_by_side(
-    here: HostDevice, plan: Path, bundle: Bundle, tiny_golden: Golden
-) -> None:
+@pytest.mark.usefixtures("here", "plan")
+def test_two_sessions_of_one_bundle_run_side_by_side(bundle: Bundle, tiny_golden: Golden) -> None:
     sessions = [open_session(bundle, engine="tensorrt") for _ in range(2)]
 
     found = [session.run_crops(tiny_golden.crops)["landmarks"] for session in sessions]
@@ -82,7 +82,7 @@ def test_two_sessions_of_one_bundle_run_side_by_side(
         np.testing.assert_allclose(landmarks, tiny_golden.landmarks, atol=TOLERANCE)
 
 
-@pytest.mark.usefixtures("here", "plan")
+@pytest.mark.usefixtures("here")
 def test_open_session_says_how_to_build_what_is_absent(bundle: Bundle, plan: Path) -> None:
     plan.unlink()
 
@@ -105,15 +105,16 @@ def test_open_session_refuses_a_changed_byte_before_tensorrt_sees_it(
     assert double.calls == []
 
 
+@pytest.mark.usefixtures("double")
 def test_open_session_says_what_to_install_where_cuda_is_absent(
-    monkeypatch: pytest.MonkeyPatch, bundle: Bundle, double: TensorrtDouble
+    monkeypatch: pytest.MonkeyPatch, bundle: Bundle
 ) -> None:
     monkeypatch.setattr(
         bundle_engine, "open_device", lambda: open_device(library="/nowhere/libcuda.so.1")
     )
 
     with pytest.raises(
-        BackendError, match="cannot be loaded .*; install NVIDIA's driver"
+        BackendError, match=r"cannot be loaded .*; install NVIDIA's driver"
     ) as raised:
         open_session(bundle, engine="tensorrt")
 

@@ -27,7 +27,10 @@ RUNS = 10_000
 WARM_UP = 50
 # Memory that our code and numpy hold; measured 0 to 1 kB, which is of the last run.
 GROWTH_BYTES = 8192
-OURS = [tracemalloc.Filter(True, f"*/{name}/*") for name in ("facealign", "numpy")]
+OURS = [
+    tracemalloc.Filter(inclusive=True, filename_pattern=f"*/{name}/*")
+    for name in ("facealign", "numpy")
+]
 BOXES = [[10.2, 8.7, 40.1, 39.0], [20, 20, 50, 52]]
 
 
