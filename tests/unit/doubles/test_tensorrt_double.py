@@ -22,7 +22,7 @@ def double(request: pytest.FixtureRequest) -> TensorrtDouble:
 Call = Callable[[Any, Any], object]
 
 
-def logger_of(double: TensorrtDouble) -> Any:
+def logger_of(double: TensorrtDouble) -> Any:  # noqa: ANN401  # of a class made at run time
     return double.module.Logger(double.module.Logger.ERROR)
 
 

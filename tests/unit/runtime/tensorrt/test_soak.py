@@ -31,7 +31,7 @@ OURS = [
     tracemalloc.Filter(inclusive=True, filename_pattern=f"*/{name}/*")
     for name in ("facealign", "numpy")
 ]
-BOXES = [[10.2, 8.7, 40.1, 39.0], [20, 20, 50, 52]]
+BOXES = np.array([[10.2, 8.7, 40.1, 39.0], [20, 20, 50, 52]])
 
 
 @pytest.fixture
