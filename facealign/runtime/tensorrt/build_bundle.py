@@ -23,9 +23,9 @@ from facealign.runtime.tensorrt.build_options import BuildOptions
 from facealign.runtime.tensorrt.device import Device, open_device
 from facealign.runtime.tensorrt.engine import engine_from_plan
 from facealign.runtime.tensorrt.library import import_tensorrt, tensorrt_version
+from facealign.runtime.tensorrt.open_plan import contract_from_plan
 from facealign.runtime.tensorrt.plan import Plan, write_plan
 from facealign.runtime.tensorrt.plan_cache import look_up, plan_path, timing_cache_path
-from facealign.runtime.tensorrt.plan_contract import PlanContract
 from facealign.runtime.tensorrt.plan_files import check_folder
 from facealign.runtime.tensorrt.plan_machine import Machine, machine_from_device
 from facealign.runtime.tensorrt.plan_record import (
@@ -108,7 +108,7 @@ def open_builder(
         yield PlanBuilder(
             trt,
             device,
-            lambda plan: engine_from_plan(_contract(plan), device),
+            lambda plan: engine_from_plan(contract_from_plan(plan, name="the new plan"), device),
             bundle,
             options,
             key,
@@ -116,17 +116,6 @@ def open_builder(
         )
     finally:
         device.close()
-
-
-def _contract(plan: Plan) -> PlanContract:
-    record = plan.record
-    return PlanContract(
-        plan.data,
-        record.inputs,
-        record.outputs,
-        record.options.max_batch,
-        name=f"the new {record.precision} plan",
-    )
 
 
 @dataclass(frozen=True, slots=True)
