@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from facealign.bundle import Bundle, Golden, read_bundle
-from facealign.errors import BackendError, IntegrityError, TargetError
+from facealign.errors import BackendError, IntegrityError, MissingLibraryError, TargetError
 from facealign.runtime import open_session
 from facealign.runtime.engine import engine_names
 from facealign.runtime.tensorrt import bundle_engine, open_plan
@@ -153,3 +154,39 @@ def test_open_plan_refuses_the_plan_of_another_machine(plan: Path) -> None:
 
     with pytest.raises(TargetError, match="built for GPU host double and this machine has GPU ano"):
         open_plan.open_plan(plan, device=other)
+
+
+@pytest.mark.usefixtures("double")
+def test_engine_offers_frames_where_the_kernel_compiles(
+    monkeypatch: pytest.MonkeyPatch, here: HostDevice, plan: Path, bundle: Bundle
+) -> None:
+    monkeypatch.setattr(bundle_engine, "compiled_kernels", lambda *_: b"image")
+    here.kernels["crop_squares"] = lambda *_: None
+    engine = bundle_engine.open_engine(bundle, precision="fp32", threads=None)
+
+    assert plan.exists()
+    assert engine.crops_frames
+    engine.close()
+
+
+@pytest.mark.parametrize("failing", ["compiler", "driver"])
+@pytest.mark.usefixtures("here", "plan")
+def test_engine_says_why_it_takes_crops_only(
+    monkeypatch: pytest.MonkeyPatch,
+    bundle: Bundle,
+    caplog: pytest.LogCaptureFixture,
+    failing: str,
+) -> None:
+    compile_kernels = {"compiler": without_compiler, "driver": lambda *_: b"image"}[failing]
+    monkeypatch.setattr(bundle_engine, "compiled_kernels", compile_kernels)
+
+    with caplog.at_level(logging.INFO):
+        engine = bundle_engine.open_engine(bundle, precision="fp32", threads=None)
+    engine.close()
+
+    assert not engine.crops_frames
+    assert any("crops are cut on the CPU: " in record.message for record in caplog.records)
+
+
+def without_compiler(*_: object) -> bytes:
+    raise MissingLibraryError("there is no NVRTC")
