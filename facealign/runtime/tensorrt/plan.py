@@ -83,7 +83,7 @@ def read_record(path: Path, *, key: bytes | None = None) -> PlanRecord:
     data = read_plain(sidecar, max_bytes=_MAX_SIDECAR_BYTES)
     try:
         record, found = _parts(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise IntegrityError(
             f"`{sidecar}` is not as facealign wrote it ({error}); the plan is not loaded. "
             "Run `facealign build` again"
@@ -111,7 +111,7 @@ def _parts(data: bytes) -> tuple[PlanRecord, str | None]:
     """Return the record in a sidecar, and its signature.
 
     Raises:
-        ValueError: If a single byte is not as `sidecar_json` writes it.
+        ValueError: If a single byte is not as `_sidecar_json` writes it: other spaces, a key twice.
     """
     whole = plain_from_json(data)
     found = whole.get("hmac")

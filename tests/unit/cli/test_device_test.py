@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from facealign.errors import BackendError
-from facealign.runtime.tensorrt import build_bundle, device_test_crop
+from facealign.runtime.tensorrt import build_bundle, device_test, device_test_crop
 from tests.doubles.host_device import HostDevice
 from tests.doubles.tensorrt import TensorrtDouble
 
@@ -95,6 +96,19 @@ def test_a_device_without_capture_fails_one_check_and_the_others_run(
     assert (code, failed) == (4, ["fp32: graphs"])
     assert "error: 1 of 6 checks failed on this device: fp32: graphs; `device-test.json`" in stderr
     assert "FAILED  CUDA captures no graph of a batch of [1, 4]" in stdout
+
+
+@pytest.mark.usefixtures("device")
+@pytest.mark.parametrize("offset", [0.01, math.nan])
+def test_a_replay_that_gives_other_landmarks_fails(
+    run_cli: RunCli, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch, offset: float
+) -> None:
+    monkeypatch.setattr(device_test, "_distance", lambda *_: offset)
+
+    code, stdout, _ = run_cli("device-test", tiny_bundle, "--runs=1")
+
+    assert code == 4
+    assert re.search(r"FAILED  a replayed graph gives landmarks (0\.1600|nan) px away", stdout)
 
 
 @pytest.mark.usefixtures("device")

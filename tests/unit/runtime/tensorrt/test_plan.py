@@ -143,8 +143,28 @@ def test_read_record_refuses_what_is_no_record(
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "null", "{}", "[" * 100_000, '{"a": NaN}', "\xff", '{"a": 1, "a": 1}'],
-    ids=["empty", "list", "null", "no fields", "deep", "nan", "no utf-8", "a key twice"],
+    [
+        "",
+        "[]",
+        "null",
+        "{}",
+        "[" * 100_000,
+        f'{{"record": {"[" * 700}{"]" * 700}}}',
+        '{"record": NaN}',
+        "\xff",
+        '{"a": 1, "a": 1}',
+    ],
+    ids=[
+        "empty",
+        "list",
+        "null",
+        "no-fields",
+        "deep",
+        "deep-to-write",
+        "nan",
+        "no-utf-8",
+        "a-key-twice",
+    ],
 )
 def test_read_record_refuses_what_is_no_sidecar(path: Path, text: str) -> None:
     sidecar_path(path).write_bytes(text.encode("latin-1"))
