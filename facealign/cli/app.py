@@ -19,6 +19,7 @@ from facealign.cli.eval import evaluate
 from facealign.cli.export import export
 from facealign.cli.inspect import inspect
 from facealign.cli.run import SomeImagesFailedError, run
+from facealign.cli.serve_config import serve_config
 from facealign.cli.stopping import STOPPED, catch_signals, stop_code
 from facealign.cli.synth import synth
 from facealign.cli.verify import verify
@@ -67,6 +68,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "run": run,
     "eval": evaluate,
     "synth": synth,
+    "serve-config": serve_config,
 }
 _PLAIN = None  # help without boxes: it is piped, narrow and searched as often as it is looked at
 _app = typer.Typer(
