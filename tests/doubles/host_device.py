@@ -39,6 +39,7 @@ class HostDevice:
         calls: Every call so far; `fail_at` is the index of the one that raises, or None.
         created: How many of each thing there were; `live` how many there are.
         can_capture: Whether capture works.
+        on_free: Told of everything that is freed.
     """
 
     back: Literal["pycuda", "ctypes"] = "ctypes"
@@ -49,8 +50,9 @@ class HostDevice:
         self.created: Counter[str] = Counter()
         self.live: Counter[str] = Counter()
         self.fail_at: int | None = None
-        self.counts_calls = True
         self.can_capture = True
+        self.is_closed = False
+        self.on_free: Callable[[str], None] = lambda _: None
         self.kernels: dict[str, Callable[..., None]] = {}
         self._memory: dict[int, NDArray[np.uint8]] = {}
         self._streams: dict[int, HostStream] = {}
@@ -66,8 +68,7 @@ class HostDevice:
             BackendError: If it is the one to fail.
         """
         fails = self.fail_at is not None and len(self.calls) == self.fail_at
-        if self.counts_calls or fails:
-            self.calls.append(call)
+        self.calls.append(call)
         if fails:
             raise BackendError(f"{call} failed: CUDA_ERROR_UNKNOWN: the double was told to fail")
 
@@ -77,6 +78,7 @@ class HostDevice:
 
     def died(self, kind: str) -> None:
         self.live[kind] -= 1
+        self.on_free(kind)
 
     def stream(self) -> HostStream:
         self.count("cuStreamCreate")
@@ -157,7 +159,7 @@ class HostDevice:
         self.count("cuCtxSetCurrent")
 
     def close(self) -> None:
-        """There is nothing of its own."""
+        self.is_closed = True
 
 
 class HostMemory:

@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.doubles.tensorrt import building, plain, running
 from tests.doubles.tensorrt.api import VERSIONS, Api, DoubleLimitError
-from tests.doubles.tensorrt.objects import Cuda, Object, State, class_from, enum_from
+from tests.doubles.tensorrt.objects import Cuda, State, class_from, enum_from
 from tests.doubles.tensorrt.plan import Plan, bytes_from_plan, plan_from_bytes
 
 __all__ = [
@@ -85,7 +85,7 @@ class _Module(types.ModuleType):
         for name, member in state.api.constants().items():
             setattr(self, name, getattr(data_type, member))
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+    def __getattr__(self, name: str) -> Any:
         if self._api.has_name(name) or name in _FUNCTIONS:
             raise DoubleLimitError(f"the double has no tensorrt.{name}")
         raise AttributeError(f"module 'tensorrt' has no attribute '{name}'")

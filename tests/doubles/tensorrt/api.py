@@ -138,7 +138,7 @@ class Api:
         cls = self.classes.get(type_name)
         return cls is not None and isinstance(value, cls)
 
-    def _pick(self, of_version: Mapping[str, Any]) -> Any:  # noqa: ANN401  # JSON
+    def _pick(self, of_version: Mapping[str, Any]) -> Any:  # JSON
         return of_version.get("*", of_version.get(self.version))
 
 

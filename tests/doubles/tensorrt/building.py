@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # it has none
 from onnx import TensorProto, defs
 
 from tests.doubles.tensorrt.objects import Object
@@ -26,7 +26,7 @@ __all__ = [
     "ParserError",
 ]
 
-DATA_TYPES = {
+DATA_TYPES: dict[int, str] = {
     TensorProto.FLOAT: "FLOAT",
     TensorProto.FLOAT16: "HALF",
     TensorProto.INT8: "INT8",
@@ -51,10 +51,13 @@ class ITensor(Object):
         self._values |= {"is_execution_tensor": True}
         self._shape = shape
 
-    def _get_shape(self) -> Any:  # noqa: ANN401
+    def _get_dtype(self) -> Any:
+        return self._values["dtype"]
+
+    def _get_shape(self) -> Any:
         return self._new("Dims", self._shape)
 
-    def _set_shape(self, value: Any) -> None:  # noqa: ANN401
+    def _set_shape(self, value: Any) -> None:
         self._shape = values_of(value)
 
 
@@ -91,10 +94,10 @@ class INetworkDefinition(Object):
     def __len__(self) -> int:
         return len(self._model.graph.node)
 
-    def __getitem__(self, arg0: int) -> Any:  # noqa: ANN401
+    def __getitem__(self, arg0: int) -> Any:
         return self._new("ILayer", self._model.graph.node[arg0])
 
-    def get_layer(self, index: int) -> Any:  # noqa: ANN401
+    def get_layer(self, index: int) -> Any:
         return self._new("ILayer", self._model.graph.node[index])
 
     def get_input(self, index: int) -> ITensor:
@@ -103,7 +106,7 @@ class INetworkDefinition(Object):
     def get_output(self, index: int) -> ITensor:
         return self._outputs[index]
 
-    def get_flag(self, flag: Any) -> bool:  # noqa: ANN401
+    def get_flag(self, flag: Any) -> bool:
         return bool(self._values["flags"] >> int(flag) & 1)
 
     def _fill(self, graph: bytes, model: onnx.ModelProto) -> None:
@@ -133,7 +136,7 @@ class ParserError(Object):
         self._node_name = node.name if node else ""
         self._operator = node.op_type if node else ""
 
-    def code(self) -> Any:  # noqa: ANN401
+    def code(self) -> Any:
         return self._enum("ErrorCode", self._code)
 
     def desc(self) -> str:
@@ -202,13 +205,13 @@ class OnnxParser(Object):
     def _get_num_errors(self) -> int:
         return len(self._errors)
 
-    def set_flag(self, flag: Any) -> None:  # noqa: ANN401
+    def set_flag(self, flag: Any) -> None:
         self._values["flags"] |= 1 << int(flag)
 
-    def clear_flag(self, flag: Any) -> None:  # noqa: ANN401
+    def clear_flag(self, flag: Any) -> None:
         self._values["flags"] &= ~(1 << int(flag))
 
-    def get_flag(self, flag: Any) -> bool:  # noqa: ANN401
+    def get_flag(self, flag: Any) -> bool:
         return bool(self._values["flags"] >> int(flag) & 1)
 
     def supports_operator(self, op_name: str) -> bool:
@@ -261,7 +264,7 @@ class IOptimizationProfile(Object):
     def _set_up(self) -> None:
         self._shapes: dict[str, list[list[int]]] = {}
 
-    def set_shape(self, input: str, min: Any, opt: Any, max: Any) -> None:  # noqa: A002, ANN401
+    def set_shape(self, input: str, min: Any, opt: Any, max: Any) -> None:
         """Keep the shapes.
 
         Raises:
@@ -274,7 +277,7 @@ class IOptimizationProfile(Object):
             raise ValueError("The shape provided for min, opt or max is inconsistent.")
         self._shapes[input] = shapes
 
-    def get_shape(self, input: str) -> list[Any]:  # noqa: A002
+    def get_shape(self, input: str) -> list[Any]:
         return [self._new("Dims", shape) for shape in self._shapes.get(input, [])]
 
     def __bool__(self) -> bool:
@@ -293,7 +296,7 @@ class ITimingCache(Object):
     def serialize(self) -> HostMemory:
         return HostMemory(self._data)
 
-    def combine(self, input_cache: ITimingCache, ignore_mismatch: bool) -> bool:  # noqa: FBT001
+    def combine(self, input_cache: ITimingCache, ignore_mismatch: bool) -> bool:
         if not ignore_mismatch and not input_cache._fits():
             return False
         self._data += input_cache._data.partition(b"\n")[2]
@@ -322,25 +325,25 @@ class IBuilderConfig(Object):
     def _get_num_optimization_profiles(self) -> int:
         return len(self._profiles)
 
-    def set_flag(self, flag: Any) -> None:  # noqa: ANN401
+    def set_flag(self, flag: Any) -> None:
         self._values["flags"] |= 1 << int(flag)
 
-    def clear_flag(self, flag: Any) -> None:  # noqa: ANN401
+    def clear_flag(self, flag: Any) -> None:
         self._values["flags"] &= ~(1 << int(flag))
 
-    def get_flag(self, flag: Any) -> bool:  # noqa: ANN401
+    def get_flag(self, flag: Any) -> bool:
         return bool(self._values["flags"] >> int(flag) & 1)
 
-    def set_memory_pool_limit(self, pool: Any, pool_size: int) -> None:  # noqa: ANN401
+    def set_memory_pool_limit(self, pool: Any, pool_size: int) -> None:
         self._limits[pool.name] = int(pool_size)
 
-    def get_memory_pool_limit(self, pool: Any) -> int:  # noqa: ANN401
+    def get_memory_pool_limit(self, pool: Any) -> int:
         return self._limits.get(pool.name, 0)
 
-    def set_preview_feature(self, feature: Any, enable: bool) -> None:  # noqa: ANN401, FBT001
+    def set_preview_feature(self, feature: Any, enable: bool) -> None:
         self._features[feature.name] = enable
 
-    def get_preview_feature(self, feature: Any) -> bool:  # noqa: ANN401
+    def get_preview_feature(self, feature: Any) -> bool:
         return self._features.get(feature.name, False)
 
     def add_optimization_profile(self, profile: IOptimizationProfile) -> int:
@@ -356,7 +359,7 @@ class IBuilderConfig(Object):
         cache: ITimingCache = self._new("ITimingCache", data)
         return cache
 
-    def set_timing_cache(self, cache: ITimingCache, ignore_mismatch: bool) -> bool:  # noqa: FBT001
+    def set_timing_cache(self, cache: ITimingCache, ignore_mismatch: bool) -> bool:
         """Take the cache, unless it is of another version."""
         if not ignore_mismatch and not cache._fits():
             self._report("INVALID_ARGUMENT", "the timing cache is of another device or version")
@@ -455,7 +458,7 @@ class Builder(Object):
         return bool(network._values["flags"] >> int(flag) & 1)
 
     @staticmethod
-    def _announce(monitor: Any, network: INetworkDefinition) -> bool:  # noqa: ANN401
+    def _announce(monitor: Any, network: INetworkDefinition) -> bool:
         """Tell the monitor of every phase, as TensorRT nests them; return whether to go on."""
         if monitor is None:
             return True

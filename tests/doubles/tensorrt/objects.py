@@ -6,7 +6,7 @@ import functools
 import weakref
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ __all__ = ["Cuda", "Object", "State", "class_from", "enum_from"]
 
 _OPERATORS = ("__len__", "__getitem__", "__bool__")
 _DEFAULTS: dict[str, object] = {"int": 0, "float": 0.0, "bool": False, "str": ""}
+# Values, and interfaces that the caller implements: nothing of them is worth a count.
+_NEVER_FAIL = ("Dims", "ILogger", "IErrorRecorder", "IProgressMonitor", "Logger")
 _NULL = "pybind11::init(): factory function returned nullptr"
 
 
@@ -42,7 +44,8 @@ class State:
         fail_how: ``answer`` as TensorRT answers a failure (False, None, and words to the recorder
             and the logger), with an exception where it has no answer; ``raise`` always raises.
         refused: Names or operators of nodes that the parser refuses, and the words.
-        refuses_capture: Whether execution in a capture fails.
+        executions: How many runs were executed, captured ones when they are replayed.
+        on_free: Told of everything that is freed.
     """
 
     def __init__(self, api: Api, cuda: Cuda | None) -> None:
@@ -54,9 +57,8 @@ class State:
         self.fail_at: int | None = None
         self.fail_how: Literal["answer", "raise"] = "answer"
         self.refused: dict[str, str] = {}
-        self.counts_calls = True
-        self.build_options: dict[str, Any] = {}
         self.executions = 0
+        self.on_free: Callable[[str], None] = lambda _: None
 
     def reset_calls(self, *, fail_at: int | None = None) -> None:
         """Count from zero again."""
@@ -71,8 +73,6 @@ class State:
         """Note a call; return whether it is the one to fail."""
         self.calls.append(call)
         fails = self.fail_at is not None and len(self.calls) - 1 == self.fail_at
-        if not self.counts_calls:
-            self.calls.pop()
         return fails
 
     def born(self, item: Object, name: str) -> None:
@@ -83,6 +83,7 @@ class State:
 
     def _died(self, name: str) -> None:
         self.live[name] -= 1
+        self.on_free(name)
 
 
 class Object:
@@ -102,7 +103,7 @@ class Object:
         self._is_ready = True
         self._state.born(self, self._own)
 
-    def _new(self, name: str, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401
+    def _new(self, name: str, *arguments: Any, **named: Any) -> Any:
         """Return an object of a class of the double, owned by this one."""
         cls: Any = self._state.api.classes[name]
         item = cls.__new__(cls)
@@ -110,7 +111,7 @@ class Object:
         item._set_up(*arguments, **named)
         return item
 
-    def _enum(self, name: str, member: str) -> Any:  # noqa: ANN401
+    def _enum(self, name: str, member: str) -> Any:
         return getattr(self._state.api.classes[name], member)
 
     def _report(self, code: str, text: str) -> None:
@@ -125,18 +126,21 @@ class Object:
             recorder.report_error(self._enum("ErrorCodeTRT", code), text)
         if logger is not None:
             severity = self._enum("ILogger.Severity", "ERROR")
-            logger.log(severity, f"[double] Error Code: {code} ({text})")
+            words = f"[double] Error Code: {code} ({text})"
+            logger.log(severity, words)
 
-    def _fail(self, returns: str, call: str) -> Any:  # noqa: ANN401
+    def _fail(self, returns: str, call: str) -> Any:
         """Fail as TensorRT fails a call that returns such a thing."""
         text = f"the double was told to fail `{call}`"
-        has_answer = returns == "bool" or returns in self._state.api.classes
+        cls = self._state.api.classes.get(returns)
+        is_object = cls is not None and not hasattr(cls, "__members__") and returns != "Dims"
+        has_answer = returns == "bool" or is_object
         if self._state.fail_how == "raise" or not has_answer:
             raise RuntimeError(text)
         self._report("INTERNAL_ERROR", text)
         return False if returns == "bool" else None
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+    def __getattr__(self, name: str) -> Any:
         if not name.startswith("_"):
             api = self._state.api
             if name in api.methods(self._own) or name in api.properties(self._own):
@@ -175,15 +179,15 @@ def class_from(state: State, name: str, implementation: type) -> type:
     return cls
 
 
-def _note_user(cls: type, **_: object) -> None:
+def _note_user(cls: Any, /, **_: object) -> None:
     if "_own" not in vars(cls):
-        cls._is_user_made = True  # type: ignore[attr-defined]  # of Object
+        cls._is_user_made = True
 
 
 class _Absent:
     """A method that this version has not, although the double has."""
 
-    def __get__(self, instance: object, owner: type) -> Any:  # noqa: ANN401
+    def __get__(self, instance: object, owner: type) -> Any:
         raise AttributeError("this version has it not")
 
 
@@ -197,23 +201,28 @@ def _checked(
     if not signatures and method == "__init__":
         return _no_constructor
     call = name if method == "__init__" else f"{name}.{method}"
+    count = state.count if name not in _NEVER_FAIL else _no_failure
 
-    def checked(self: Object, *arguments: object, **named: object) -> Any:  # noqa: ANN401
+    def checked(self: Object, *arguments: object, **named: object) -> Any:
         signature, given = _bound(self, signatures, method, arguments, named)
         if method == "__init__":
-            if state.count(call):
+            if count(call):
                 raise TypeError(_NULL)
             self._make()
         else:
             if not self._is_ready:
                 raise TypeError(f"{name}.__init__() must be called when overriding __init__")
-            if state.count(call):
+            if count(call):
                 return self._fail(signature.returns, call)
         return None if function is None else function(self, **given)
 
     if function is not None:
         functools.update_wrapper(checked, function)
     return checked
+
+
+def _no_failure(_: str) -> bool:
+    return False
 
 
 def _no_constructor(self: Object, *_: object, **__: object) -> None:
@@ -252,7 +261,7 @@ def _is_served(implementation: type, prop: str, kind: str, *, is_writable: bool)
 def _property(state: State, prop: str, kind: str, *, is_writable: bool) -> property:
     """Return a property that keeps a value of its type, or asks `_get_` and `_set_`."""
 
-    def read(self: Object) -> Any:  # noqa: ANN401
+    def read(self: Object) -> Any:
         getter = getattr(type(self), f"_get_{prop}", None)
         return getter(self) if getter else self._values.get(prop, _default(state, kind))
 
@@ -296,7 +305,7 @@ class _Enum:
         self.name, self.value = found[0].name, found[0].value
 
     def __int__(self) -> int:
-        return self.value
+        return int(self.value)
 
     __index__ = __int__
 
@@ -316,10 +325,10 @@ class _Enum:
 def enum_from(name: str, members: dict[str, int]) -> type:
     """Return an enum of the members and values of this version."""
     short = name.rpartition(".")[2]
-    cls = type(short, (_Enum,), {"__module__": "tensorrt", "__members__": {}})
+    cls: Any = type(short, (_Enum,), {"__module__": "tensorrt", "__members__": {}})
     for member, value in members.items():
         item = cls.__new__(cls)
-        item.name, item.value = member, value  # type: ignore[attr-defined]  # of _Enum
+        item.name, item.value = member, value
         setattr(cls, member, item)
-        cls.__members__[member] = item  # type: ignore[attr-defined]  # of _Enum
-    return cls
+        cls.__members__[member] = item
+    return cast("type", cls)

@@ -21,18 +21,18 @@ __all__ = [
 class ILogger(Object):
     """To be subclassed; `log` is called by the double."""
 
-    def log(self, severity: Any, msg: str) -> None:  # noqa: ANN401
+    def log(self, severity: Any, msg: str) -> None:
         raise RuntimeError('Tried to call pure virtual function "ILogger::log"')
 
 
 class Logger(Object):
     """Writes nothing: stderr belongs to the test; `lines` is not TensorRT's."""
 
-    def _create(self, min_severity: Any = None) -> None:  # noqa: ANN401
+    def _create(self, min_severity: Any = None) -> None:
         self._values["min_severity"] = min_severity or self._enum("ILogger.Severity", "WARNING")
         self._lines: list[str] = []
 
-    def log(self, severity: Any, msg: str) -> None:  # noqa: ANN401
+    def log(self, severity: Any, msg: str) -> None:
         if int(severity) <= int(self._values["min_severity"]):
             self._lines.append(msg)
 
@@ -40,13 +40,13 @@ class Logger(Object):
 class IErrorRecorder(Object):
     """To be subclassed; the double calls `report_error`."""
 
-    def report_error(self, arg0: Any, arg1: str) -> bool:  # noqa: ANN401
+    def report_error(self, arg0: Any, arg1: str) -> bool:
         raise RuntimeError('Tried to call pure virtual function "IErrorRecorder::reportError"')
 
     def num_errors(self) -> int:
         raise RuntimeError('Tried to call pure virtual function "IErrorRecorder::getNbErrors"')
 
-    def get_error_code(self, arg0: int) -> Any:  # noqa: ANN401
+    def get_error_code(self, arg0: int) -> Any:
         raise RuntimeError('Tried to call pure virtual function "IErrorRecorder::getErrorCode"')
 
     def get_error_desc(self, arg0: int) -> str:
@@ -105,7 +105,7 @@ class HostMemory(bytearray):
 
     _ALLOWED = frozenset({"nbytes", "dtype"})
 
-    def __getattribute__(self, name: str) -> Any:  # noqa: ANN401
+    def __getattribute__(self, name: str) -> Any:
         if name == "nbytes":
             return bytearray.__len__(self)
         if name.startswith("__"):
@@ -116,6 +116,6 @@ class HostMemory(bytearray):
         raise TypeError("object of type 'tensorrt.IHostMemory' has no len()")
 
 
-def values_of(shape: Any) -> tuple[int, ...]:  # noqa: ANN401
+def values_of(shape: Any) -> tuple[int, ...]:
     """Return a Dims, a tuple or a list as a tuple."""
     return shape._items if isinstance(shape, Dims) else tuple(int(axis) for axis in shape)

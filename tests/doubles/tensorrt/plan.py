@@ -1,4 +1,4 @@
-"""The double's plan: a graph, and what a build would have fixed. TensorRT's own is another thing."""
+"""The double's plan: a graph, and what a build would have fixed. It is nothing like TensorRT's."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ class PlanError(Exception):
 
 @dataclass(frozen=True)
 class Plan:
-    """Attributes:
-    version: Of TensorRT.
-    graph: ONNX.
-    profiles: Per profile: input to its min, opt and max shapes.
-    options: What the builder was told.
+    """What a build fixed.
+
+    Attributes:
+        version: Of TensorRT.
+        graph: ONNX.
+        profiles: Per profile: input to its min, opt and max shapes.
+        options: What the builder was told.
     """
 
     version: str

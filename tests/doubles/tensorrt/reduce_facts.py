@@ -85,24 +85,35 @@ def _dtypes(constants: Json) -> Json:
 
 def _enums(span: Json, first: Json, last: Json) -> Json:
     """Return the number of every member in every version that is known to have it."""
-    enums: Json = {}
-    for classes, version in ((first, VERSIONS[0]), (last, VERSIONS[-1])):
-        for name, entry in classes.items():
-            nested = {f"{name}.{key}": value for key, value in entry.get("nested", {}).items()}
-            for full_name, enum in {name: entry, **nested}.items():
-                if enum["kind"] == "enum":
-                    for member, value in enum["values"].items():
-                        enums.setdefault(full_name, {}).setdefault(member, {})[version] = value
-    for members in enums.values():
-        for values in members.values():
-            if len(values) == 2 and len(set(values.values())) == 1:
-                values.update(dict.fromkeys(VERSIONS, next(iter(values.values()))))
+    ends = (_values(first), _values(last))
+    enums: Json = {name: {} for name in {**ends[0], **ends[1]}}
+    for name, members in enums.items():
+        of_first, of_last = (end.get(name, {}) for end in ends)
+        for member in {**of_first, **of_last}:
+            at_ends = {
+                v: of[member]
+                for v, of in ((VERSIONS[0], of_first), (VERSIONS[-1], of_last))
+                if member in of
+            }
+            is_same = len(at_ends) == 2 and len(set(at_ends.values())) == 1
+            members[member] = dict.fromkeys(VERSIONS, of_last[member]) if is_same else at_ends
     for name, entry in span.items():
-        if entry["kind"] == "enum":
-            for member, values in {**entry["all"], **entry["only"]}.items():
+        for member, values in {**entry.get("all", {}), **entry["only"]}.items():
+            if entry["kind"] == "enum":
                 known = values if isinstance(values, dict) else dict.fromkeys(VERSIONS, values)
                 enums[name][member] = known
     return enums
+
+
+def _values(classes: Json) -> Json:
+    """Return the enums of a dump, nested ones as ``ILogger.Severity``."""
+    nested = {
+        f"{outer}.{name}": enum
+        for outer, entry in classes.items()
+        for name, enum in entry.get("nested", {}).items()
+    }
+    every = {**classes, **nested}
+    return {name: entry["values"] for name, entry in every.items() if entry["kind"] == "enum"}
 
 
 def _class(span: Json, first: Json, last: Json) -> Json:

@@ -29,6 +29,8 @@ _NUMPY = {
     "BOOL": np.bool_,
 }
 _SILENT = 4
+_RUBBISH = 0xEE
+_SCRATCH_BYTES = 4096
 
 
 class Runtime(Object):
@@ -71,7 +73,7 @@ class ICudaEngine(Object):
         return max(1, len(self._plan.profiles))
 
     def _get_device_memory_size_v2(self) -> int:
-        return 1 << 20
+        return _SCRATCH_BYTES
 
     def get_tensor_name(self, index: int) -> str:
         """Return the name of an input or output.
@@ -79,28 +81,29 @@ class ICudaEngine(Object):
         Raises:
             RuntimeError: If there is none; TensorRT gives nullptr, of which pybind makes None.
         """
-        names = list(self._io)
+        names: list[str] = list(self._io)
         if not 0 <= index < len(names):
             raise RuntimeError(f"getIOTensorName: index {index} is out of range")
         return names[index]
 
     def __getitem__(self, arg0: int) -> str:
-        return list(self._io)[arg0]
+        names: list[str] = list(self._io)
+        return names[arg0]
 
-    def get_tensor_mode(self, name: str) -> Any:  # noqa: ANN401
+    def get_tensor_mode(self, name: str) -> Any:
         member = "INPUT" if name in self._input_names else "OUTPUT"
         return self._enum("TensorIOMode", member if name in self._io else "NONE")
 
-    def get_tensor_dtype(self, name: str) -> Any:  # noqa: ANN401
+    def get_tensor_dtype(self, name: str) -> Any:
         return self._enum("DataType", self._io[name][0] if name in self._io else "FLOAT")
 
-    def get_tensor_shape(self, name: str) -> Any:  # noqa: ANN401
+    def get_tensor_shape(self, name: str) -> Any:
         return self._new("Dims", self._io[name][1] if name in self._io else ())
 
-    def get_tensor_location(self, name: str) -> Any:  # noqa: ANN401
+    def get_tensor_location(self, name: str) -> Any:
         return self._enum("TensorLocation", "DEVICE")
 
-    def get_tensor_format(self, name: str, profile_index: int = 0) -> Any:  # noqa: ANN401
+    def get_tensor_format(self, name: str, profile_index: int = 0) -> Any:
         return self._enum("TensorFormat", "LINEAR")
 
     def get_tensor_format_desc(self, name: str, profile_index: int = 0) -> str:
@@ -122,10 +125,11 @@ class ICudaEngine(Object):
         return [self._new("Dims", shape) for shape in self._limits(name, profile_index)]
 
     def get_device_memory_size_for_profile_v2(self, profile_index: int) -> int:
-        return 1 << 20
+        return _SCRATCH_BYTES
 
-    def create_execution_context(self, strategy: Any = None) -> IExecutionContext:  # noqa: ANN401
-        context: IExecutionContext = self._new("IExecutionContext")
+    def create_execution_context(self, strategy: Any = None) -> IExecutionContext:
+        is_user_managed = strategy is not None and strategy.name == "USER_MANAGED"
+        context: IExecutionContext = self._new("IExecutionContext", needs_memory=is_user_managed)
         return context
 
     def create_engine_inspector(self) -> EngineInspector:
@@ -147,12 +151,12 @@ class EngineInspector(Object):
     def _set_up(self) -> None:
         """Nothing to keep: the engine is its parent."""
 
-    def get_engine_information(self, format: Any) -> str:  # noqa: A002, ANN401
+    def get_engine_information(self, format: Any) -> str:
         engine: Any = self._parent
         layers = engine._layer_names
         return json.dumps({"Layers": layers}) if int(format) else "\n".join(layers)
 
-    def get_layer_information(self, layer_index: int, format: Any) -> str:  # noqa: A002, ANN401
+    def get_layer_information(self, layer_index: int, format: Any) -> str:
         engine: Any = self._parent
         return str(engine._layer_names[layer_index])
 
@@ -160,7 +164,9 @@ class EngineInspector(Object):
 class IExecutionContext(Object):
     """One run at a time: shapes, addresses, and work on a stream."""
 
-    def _set_up(self) -> None:
+    def _set_up(self, *, needs_memory: bool) -> None:
+        self._needs_memory = needs_memory
+        self._memory: tuple[int, int] | None = None
         self._profile = 0
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._addresses: dict[str, int] = {}
@@ -189,7 +195,7 @@ class IExecutionContext(Object):
         self._shapes.clear()
         return True
 
-    def set_input_shape(self, name: str, shape: Any) -> bool:  # noqa: ANN401
+    def set_input_shape(self, name: str, shape: Any) -> bool:
         """Take a shape within the active profile."""
         if name not in self._engine._input_names:
             self._report("INVALID_ARGUMENT", f"setInputShape: {name!r} is no input")
@@ -209,7 +215,7 @@ class IExecutionContext(Object):
         self._shapes[name] = wanted
         return True
 
-    def get_tensor_shape(self, name: str) -> Any:  # noqa: ANN401
+    def get_tensor_shape(self, name: str) -> Any:
         if name in self._shapes:
             return self._new("Dims", self._shapes[name])
         if name in self._engine._input_names or self._unknown_inputs():
@@ -229,6 +235,11 @@ class IExecutionContext(Object):
 
     def get_tensor_address(self, name: str) -> int:
         return self._addresses.get(name, 0)
+
+    def set_device_memory(self, memory: int, size: int) -> None:
+        if int(size) < self._engine._get_device_memory_size_v2():
+            self._report("INVALID_ARGUMENT", f"setDeviceMemoryV2: {size} bytes are too few")
+        self._memory = (int(memory), int(size))
 
     def get_max_output_size(self, name: str) -> int:
         data_type, shape = self._engine._io[name]
@@ -263,7 +274,12 @@ class IExecutionContext(Object):
         if cuda is None or stream_handle == 0:
             self._report("INVALID_ARGUMENT", f"enqueueV3: no such stream: {stream_handle:#x}")
             return False
+        if self._needs_memory and self._memory is None:
+            self._report("INVALID_STATE", "enqueueV3: the context has no device memory")
+            return False
         try:
+            if self._memory is not None:
+                cuda.view(*self._memory)
             for name, address in self._addresses.items():
                 cuda.view(address, self._size(name, shapes[name]))
             cuda.enqueue(stream_handle, work)
@@ -277,6 +293,8 @@ class IExecutionContext(Object):
         cuda, engine = self._state.cuda, self._engine
         if cuda is None:
             raise RuntimeError("the double has no CUDA")
+        if self._memory is not None:
+            cuda.view(*self._memory)[:] = _RUBBISH  # nothing in it lasts from run to run
         views: dict[str, NDArray[Any]] = {
             name: cuda.view(address, self._size(name, shapes[name]))
             .view(_NUMPY[engine._io[name][0]])
@@ -305,7 +323,9 @@ class IExecutionContext(Object):
         shapes = {name: self._shapes.get(name, engine._io[name][1]) for name in engine._input_names}
         key = tuple(shapes.values())
         if key not in self._output_shapes:
-            zeros = {n: np.zeros(shape, _NUMPY[engine._io[n][0]]) for n, shape in shapes.items()}
+            zeros: dict[str, NDArray[Any]] = {
+                n: np.zeros(shape, _NUMPY[engine._io[n][0]]) for n, shape in shapes.items()
+            }
             names = [name for name in engine._io if name not in engine._input_names]
             found = engine._session.run(names, zeros)
             self._output_shapes[key] = {
@@ -320,7 +340,7 @@ def _described(value: onnx.ValueInfoProto) -> tuple[str, tuple[int, ...]]:
     return DATA_TYPES[of.elem_type], tuple(axes)
 
 
-def _session(graph: bytes) -> Any:  # noqa: ANN401  # ONNX Runtime has no types
+def _session(graph: bytes) -> Any:  # ONNX Runtime has no types
     options = ort.SessionOptions()
     options.log_severity_level = _SILENT
     options.intra_op_num_threads = 1
