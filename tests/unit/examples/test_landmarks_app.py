@@ -16,10 +16,15 @@ from embed import landmarks_app
 from embed.landmarks_app import DETECT_EVERY, Boxes, Frame, detector_of, follow, frames_of
 from numpy.typing import NDArray
 
+from facealign.bundle import read_bundle
 from facealign.pipeline.compile import CompileRequest, compile_checkpoint
 from facealign.runtime import Landmarks, Session, open_session
 from facealign.runtime.fake_engine import FakeEngine
+from facealign.runtime.tensorrt import build_bundle, bundle_engine
+from facealign.runtime.tensorrt.build_options import BuildOptions
 from facealign.synth import Attributes, synthetic_face
+from tests.doubles.host_device import HostDevice
+from tests.doubles.tensorrt import TensorrtDouble
 
 APP = Path(landmarks_app.__file__)
 DEMO = APP.parents[1] / "demo" / "demo.pt"
@@ -31,6 +36,7 @@ CLOSE_PX = 1.0  # max measured 0.21, a disc's edge in whole pixels of a crop of 
 # where it was is 0.9 off in the end.
 STEADY_MEAN, STEADY_MAX = 0.06, 0.25
 MOVES_PX = 3  # per frame
+SAME_PX = 1e-3  # the double runs the graph in ONNX Runtime
 
 
 def _disc(centre: tuple[int, int] | None) -> Frame:
@@ -124,6 +130,27 @@ def test_follow_drops_a_face_that_leaves_the_frame(session: Session) -> None:
     found = _followed(session, [_disc(centre) for centre in centres])
 
     assert found[-1].boxes.tolist() == [[76, 76, 124, 124]]  # it looks at the start
+
+
+def test_follow_gives_the_same_on_doubles_of_tensorrt_and_cuda(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = HostDevice()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "tensorrt", TensorrtDouble("10.3", device).module)
+    monkeypatch.setattr(build_bundle, "open_device", lambda: device)
+    monkeypatch.setattr(bundle_engine, "open_device", lambda: device)
+    monkeypatch.delenv("FACEALIGN_PLAN_KEY", raising=False)
+    with build_bundle.open_builder(read_bundle(tiny_bundle), BuildOptions(max_batch=4)) as builder:
+        builder.build("fp32")
+    frames = [_disc((100 + MOVES_PX * i, 100)) for i in range(5)]
+
+    with open_session(tiny_bundle) as ort, open_session(tiny_bundle, engine="tensorrt") as trt:
+        expected, found = _followed(ort, frames), _followed(trt, frames)
+
+    assert trt.engine_name == "tensorrt"
+    differences = [np.abs(a.xy - b.xy).max() for a, b in zip(expected, found, strict=True)]
+    assert max(differences) < SAME_PX
 
 
 class _YuNetDouble:
