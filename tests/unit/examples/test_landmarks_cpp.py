@@ -313,6 +313,44 @@ def test_sidecar_is_where_the_program_looks() -> None:
     assert sidecar_path(Path("x.plan")) == Path("x.plan.json")
 
 
+def test_program_builds_with_cmake(tmp_path: Path) -> None:
+    root = _installed_doubles(tmp_path / "root")
+    build = tmp_path / "build"
+    roots = (
+        f"-DTENSORRT_ROOT={root}",
+        f"-DCUDA_ROOT={root}",
+        f"-DCMAKE_CXX_COMPILER={_compiler()}",
+    )
+
+    _cmake("-S", str(SOURCE.parent), "-B", str(build), *roots)
+    _cmake("--build", str(build))
+
+    usage = subprocess.run([build / "landmarks"], capture_output=True, text=True, check=False)
+    assert (usage.returncode, usage.stderr.split()[0]) == (2, "usage:")
+
+
+def _cmake(*arguments: str) -> None:
+    cmake = shutil.which("cmake")
+    if cmake is None:
+        pytest.skip("there is no cmake")
+    done = subprocess.run([cmake, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _installed_doubles(root: Path) -> Path:
+    """Return a folder that looks like an installation of TensorRT and CUDA, full of doubles."""
+    (root / "lib").mkdir(parents=True)
+    shutil.copytree(DOUBLES, root / "include")
+    shutil.copy(DOUBLES / "cuda" / "cuda_runtime_api.h", root / "include")
+    (root / "empty.cpp").touch()
+    sources = {"nvinfer": root / "include" / "doubles.cpp", "cudart": root / "empty.cpp"}
+    for name, source in sources.items():
+        library = str(root / "lib" / f"lib{name}.so")
+        command = [_compiler(), "-shared", "-fPIC", f"-I{root / 'include'}", str(source)]
+        subprocess.run([*command, "-o", library], check=True)
+    return root
+
+
 def _syntax(*includes: str) -> subprocess.CompletedProcess[str]:
     command = [_compiler(), *FLAGS, "-fsyntax-only", *includes, str(SOURCE)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
