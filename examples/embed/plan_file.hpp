@@ -3,18 +3,16 @@
 // with a key, the sidecar's signature matches the key.
 #pragma once
 
-#include <cctype>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
-#include <map>
 #include <memory>
 #include <stdexcept>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "crop.hpp"
+#include "json.hpp"
 #include "sha256.hpp"
 
 namespace facealign {
@@ -34,6 +32,8 @@ struct Plan {
     std::string tensorrt;  // version that built it
 };
 
+constexpr long kMaxAxis = 4096;
+
 inline std::string read_file(const std::string& path, std::size_t max_bytes) {
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
     if (!file) throw std::runtime_error("cannot open `" + path + "`");
@@ -46,147 +46,33 @@ inline std::string read_file(const std::string& path, std::size_t max_bytes) {
     return data;
 }
 
-// Just enough JSON for a sidecar that was checked before.
-struct Json {
-    enum class Kind { kNull, kBool, kNumber, kText, kList, kObject } kind = Kind::kNull;
-    double number = 0;
-    std::string text;
-    std::vector<Json> items;
-    std::map<std::string, Json> fields;
-
-    const Json& operator[](const std::string& name) const {
-        const auto found = fields.find(name);
-        if (found == fields.end()) throw std::runtime_error("the sidecar has no `" + name + "`");
-        return found->second;
+// Returns a whole number from `least` to `most`.
+inline long whole_number(const Json& json, long least, long most) {
+    const double number = json.number;
+    // Written so that NaN fails too.
+    if (json.kind != Json::Kind::kNumber || !(number >= least && number <= most) || number != std::floor(number)) {
+        throw std::runtime_error("the sidecar has a number that cannot be");
     }
-};
-
-class JsonReader {
-   public:
-    explicit JsonReader(const std::string& text) : text_(text) {}
-
-    Json read() {
-        Json value = read_value(0);
-        skip_space();
-        if (next_ != text_.size()) fail();
-        return value;
-    }
-
-   private:
-    static constexpr int kMaxDepth = 16;
-
-    [[noreturn]] static void fail() { throw std::runtime_error("the sidecar is no JSON"); }
-
-    void skip_space() {
-        while (next_ < text_.size() && std::isspace(static_cast<unsigned char>(text_[next_]))) ++next_;
-    }
-
-    char peek() {
-        skip_space();
-        if (next_ >= text_.size()) fail();
-        return text_[next_];
-    }
-
-    bool accept(char character) {
-        if (peek() != character) return false;
-        ++next_;
-        return true;
-    }
-
-    void expect(char character) {
-        if (!accept(character)) fail();
-    }
-
-    bool accept_word(const std::string& word) {
-        if (text_.compare(next_, word.size(), word) != 0) return false;
-        next_ += word.size();
-        return true;
-    }
-
-    Json read_value(int depth) {
-        if (depth > kMaxDepth) fail();
-        Json value;
-        switch (peek()) {
-            case '{': read_object(value, depth); break;
-            case '[': read_list(value, depth); break;
-            case '"':
-                value.kind = Json::Kind::kText;
-                value.text = read_text();
-                break;
-            default: read_plain(value);
-        }
-        return value;
-    }
-
-    void read_object(Json& value, int depth) {
-        value.kind = Json::Kind::kObject;
-        expect('{');
-        if (accept('}')) return;
-        do {
-            if (peek() != '"') fail();
-            std::string name = read_text();
-            expect(':');
-            value.fields.emplace(std::move(name), read_value(depth + 1));
-        } while (accept(','));
-        expect('}');
-    }
-
-    void read_list(Json& value, int depth) {
-        value.kind = Json::Kind::kList;
-        expect('[');
-        if (accept(']')) return;
-        do value.items.push_back(read_value(depth + 1));
-        while (accept(','));
-        expect(']');
-    }
-
-    // Names and numbers of a contract are ASCII; an escaped character of a comment stays escaped.
-    std::string read_text() {
-        std::string text;
-        for (++next_; next_ < text_.size() && text_[next_] != '"'; ++next_) {
-            if (text_[next_] == '\\' && ++next_ >= text_.size()) fail();
-            text.push_back(text_[next_]);
-        }
-        if (next_++ >= text_.size()) fail();
-        return text;
-    }
-
-    void read_plain(Json& value) {
-        if (accept_word("null")) return;
-        value.kind = Json::Kind::kBool;
-        if (accept_word("false")) return;
-        value.number = 1;
-        if (accept_word("true")) return;
-        const char* start = text_.c_str() + next_;
-        char* end = nullptr;
-        value.kind = Json::Kind::kNumber;
-        value.number = std::strtod(start, &end);
-        if (end == start) fail();
-        next_ += static_cast<std::size_t>(end - start);
-    }
-
-    const std::string& text_;
-    std::size_t next_ = 0;
-};
+    return static_cast<long>(number);
+}
 
 inline Tensor tensor_from_json(const Json& json) {
     Tensor tensor{json["name"].text, json["dtype"].text, {}};
     const std::vector<Json>& shape = json["shape"].items;
     if (shape.empty() || shape[0].text != "B") throw std::runtime_error("`" + tensor.name + "` has no batch axis");
     for (std::size_t i = 1; i < shape.size(); ++i) {
-        tensor.dims.push_back(static_cast<std::int64_t>(shape[i].number));
-        if (tensor.dims.back() < 1) throw std::runtime_error("`" + tensor.name + "` has a free axis");
+        tensor.dims.push_back(whole_number(shape[i], 1, kMaxAxis));
     }
     return tensor;
 }
 
 inline CropRule crop_from_json(const Json& json) {
     CropRule rule;
-    rule.size_px = static_cast<int>(json["size_px"].number);
+    rule.size_px = static_cast<int>(whole_number(json["size_px"], 1, kMaxAxis));
     rule.side_factor = json["from_box"]["side_factor"].number;
     rule.is_integer_centre = json["from_box"]["centre"].text == "integer";
     rule.is_nearest = json["interpolation"].text == "nearest";
-    rule.border_value = static_cast<std::uint8_t>(json["border_value"].number);
+    rule.border_value = static_cast<std::uint8_t>(whole_number(json["border_value"], 0, 255));
     return rule;
 }
 
@@ -240,12 +126,14 @@ inline Plan read_plan(const std::string& path, const std::string& key) {
         sha256_hex(plan.data) != record["plan_sha256"].text) {
         throw std::runtime_error("the plan was changed; run `facealign build` again");
     }
-    if (record["inputs"].items.size() != 1 || record["outputs"].items.empty()) {
-        throw std::runtime_error("the plan has another contract");
-    }
-    plan.input = tensor_from_json(record["inputs"].items[0]);
-    for (const Json& output : record["outputs"].items) plan.outputs.push_back(tensor_from_json(output));
     plan.crop = crop_from_json(record["crop"]);
+    for (const Json& output : record["outputs"].items) plan.outputs.push_back(tensor_from_json(output));
+    const std::vector<std::int64_t> crop_dims = {plan.crop.size_px, plan.crop.size_px, 3};
+    if (record["inputs"].items.size() == 1) plan.input = tensor_from_json(record["inputs"].items[0]);
+    if (plan.input.dtype != "uint8" || plan.input.dims != crop_dims || plan.outputs.empty() ||
+        plan.outputs[0].name != "landmarks" || plan.outputs[0].dims.size() != 2 || plan.outputs[0].dims[1] != 2) {
+        throw std::runtime_error("the plan does not take crops and give landmarks");
+    }
     plan.scheme = record["scheme"].text;
     plan.tensorrt = record["machine"]["tensorrt"].text;
     return plan;

@@ -268,6 +268,43 @@ def test_program_refuses_a_plan_that_breaks_its_contract(
     assert done.stderr == "error: the plan's `landmarks` is not what its sidecar promises\n"
 
 
+HOSTILE: dict[str, tuple[str, str, str]] = {
+    "another_crop": ('"size_px": 16', '"size_px": 17', "does not take crops"),
+    "no_pixels": ('"size_px": 16', '"size_px": 0', "a number that cannot be"),
+    "endless": ('"size_px": 16', '"size_px": 1e999', "a number that cannot be"),
+    "fraction": ('"border_value": 0', '"border_value": 0.5', "a number that cannot be"),
+    "grey": ('"border_value": 0', '"border_value": 256', "a number that cannot be"),
+    "free_axis": ('"B",\n          98', '"B",\n          -1', "a number that cannot be"),
+    "no_batch": ('"B",\n          98', "1,\n          98", "`landmarks` has no batch axis"),
+    "other_output": ('"name": "landmarks"', '"name": "edges"', "does not take crops"),
+    "floats": ('"dtype": "uint8"', '"dtype": "float32"', "does not take crops"),
+    "version": ('"version": 1', '"version": 2', "the sidecar is of another facealign"),
+    "no_rule": ('"from_box"', '"from_nothing"', "the sidecar has no `from_box`"),
+    "no_text": ('"scheme": "wflw98"', '"scheme": "wflw98', "the sidecar is no JSON"),
+    "deep": ('"scheme": "wflw98"', f'"scheme": {"[" * 99}{"]" * 99}', "the sidecar is no JSON"),
+    "bare_word": ('"scheme": "wflw98"', '"scheme": wflw98', "the sidecar is no JSON"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_program_refuses_a_sidecar_that_is_whole_and_hostile(
+    run: Run, tmp_path: Path, name: str
+) -> None:
+    old, new, words = HOSTILE[name]
+    _prepare(tmp_path, _plan())
+    path = tmp_path / "x.plan.json"
+    first, _, rest = path.read_text().partition(",\n")
+    assert old in rest
+    rest = rest.replace(old, new, 1)
+    checksum = hashlib.sha256(f"{{\n{rest}".encode()).hexdigest()
+    path.write_text(f'{first[: first.index(": ")]}: "{checksum}",\n{rest}')
+
+    done = run()
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert words in done.stderr
+
+
 @pytest.mark.parametrize("call", FAILURES)
 def test_program_says_which_call_failed_and_frees_everything(
     run: Run, tmp_path: Path, call: str
@@ -277,8 +314,8 @@ def test_program_says_which_call_failed_and_frees_everything(
     done = run(fail=call)
 
     assert (done.returncode, done.stdout) == (1, "")
-    last = done.stderr.splitlines()[-1]  # the double would complain behind it
-    assert last.startswith(f"error: {FAILURES[call]}")
+    assert "double:" not in done.stderr  # which tells of leaks, and of what is freed too early
+    assert done.stderr.splitlines()[-1].startswith(f"error: {FAILURES[call]}")
 
 
 @pytest.mark.parametrize(
