@@ -24,7 +24,7 @@ from facealign.bundle.manifest import (
     manifest_from_json,
 )
 from facealign.bundle.read import Bundle, read_bundle
-from facealign.bundle.write import check_replaceable, write_bundle
+from facealign.bundle.write import check_replaceable, write_bundle, write_folder
 
 __all__ = [
     "CALIBRATION_FACES",
@@ -48,4 +48,5 @@ __all__ = [
     "npy_from_array",
     "read_bundle",
     "write_bundle",
+    "write_folder",
 ]

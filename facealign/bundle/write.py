@@ -23,7 +23,7 @@ from facealign.bundle.read import checksum_line
 from facealign.errors import IntegrityError, OutputError
 from facealign.new_folder import hidden_sibling, names_in
 
-__all__ = ["check_replaceable", "write_bundle"]
+__all__ = ["check_replaceable", "write_bundle", "write_folder"]
 
 
 def write_bundle(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Path:
@@ -51,16 +51,26 @@ def write_bundle(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -
     except IntegrityError as error:
         raise ValueError(f"cannot be a bundle: {error}") from error
     own = {MANIFEST_NAME: manifest_json, CHECKSUM_NAME: checksum_line(manifest_json)}
+    write_folder(folder, {**files, **own}, what="the bundle")
+    return folder
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes], *, what: str) -> None:
+    """Write a folder by rename; what was there before goes as a whole, or stays on any error.
+
+    Raises:
+        OutputError: If it cannot be written; says `what` cannot.
+    """
+    folder = Path(os.path.realpath(folder))  # a link stays, what it points to is replaced
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with hidden_sibling(folder) as partial:
-            _write_files(partial, {**files, **own})
+            _write_files(partial, files)
             _put_in_place(partial, folder)
     except OSError as error:
         raise OutputError(
-            f"cannot write the bundle `{folder}`: {error.strerror or error}; nothing was changed"
+            f"cannot write {what} `{folder}`: {error.strerror or error}; nothing was changed"
         ) from error
-    return folder
 
 
 def check_replaceable(folder: Path) -> None:

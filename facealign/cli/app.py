@@ -21,6 +21,7 @@ from facealign.cli.eval import evaluate
 from facealign.cli.export import export
 from facealign.cli.inspect import inspect
 from facealign.cli.run import SomeImagesFailedError, run
+from facealign.cli.serve_config import serve_config
 from facealign.cli.stopping import STOPPED, catch_signals, stop_code
 from facealign.cli.synth import synth
 from facealign.cli.verify import verify
@@ -71,6 +72,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "device-test": device_test,
     "eval": evaluate,
     "synth": synth,
+    "serve-config": serve_config,
 }
 _PLAIN = None  # help without boxes: it is piped, narrow and searched as often as it is looked at
 _app = typer.Typer(

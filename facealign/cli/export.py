@@ -31,7 +31,9 @@ from facealign.cli.precision_options import (
     face_request,
     precision_request,
 )
+from facealign.cli.serve_config import ServeOption, result_of_serving, say_next
 from facealign.models.source_file import checkpoint_stem
+from facealign.pipeline.serve import check_serving_folder, serve_bundle, serving_folder
 
 if TYPE_CHECKING:  # torch comes with it, and a device that only runs bundles has none
     from facealign.pipeline.compile import Compiled
@@ -62,6 +64,7 @@ def export(  # noqa: PLR0913, PLR0917  # typer makes an option of each
     observer: ObserverOption = "entropy",
     int8_rest: Int8RestOption = "fp32",
     quantizer: QuantizerOption = "facealign",
+    serve: ServeOption = None,
     *,
     as_json: JsonOption = False,
 ) -> None:
@@ -90,11 +93,17 @@ def export(  # noqa: PLR0913, PLR0917  # typer makes an option of each
         ),
     )
     check_writable(folder)
+    if serve is not None:
+        check_serving_folder(serving_folder(folder, serve))
     compiled = compile_checkpoint(request, ConsoleProgress(stages=request.stages))
+    served = serve_bundle(compiled.folder, serve) if serve is not None else None
     if as_json:
-        print_json(_result(compiled))
+        print_json(_result(compiled) | ({"served": result_of_serving(served)} if served else {}))
         return
     print_result(str(compiled.folder))
+    if served is not None:
+        print_result(str(served.folder))
+        say_next(served)
     bundle = shlex.quote(str(compiled.folder))
     say("next", f"facealign run {bundle} face.jpg --box x,y,w,h", style="dim")
 
