@@ -9,6 +9,18 @@ from tests.contract.uses import Declared
 
 __all__ = ["DECLARED", "OPTIONAL"]
 
-DECLARED = Declared()
+DECLARED = Declared(
+    variables={
+        "_engine": "ICudaEngine",
+        "_runtime": "Runtime",
+        "context": "IExecutionContext",
+    },
+    plain=frozenset(
+        {
+            # An ErrorCodeTRT, or a number: nothing but its text is wanted.
+            "facealign/runtime/tensorrt/messages.py: getattr(code, 'name', code)",
+        }
+    ),
+)
 # Members that our code asks for by hasattr or getattr, and the versions that lack them.
 OPTIONAL: dict[str, tuple[str, ...]] = {}
