@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from facealign.runtime.tensorrt.device.open import Back, open_device
 from facealign.runtime.tensorrt.device.protocol import (
     CapturedGraph,
     Device,
@@ -15,6 +16,7 @@ from facealign.runtime.tensorrt.device.protocol import (
 )
 
 __all__ = [
+    "Back",
     "CapturedGraph",
     "Device",
     "DeviceBuffer",
@@ -24,4 +26,5 @@ __all__ = [
     "KernelArgument",
     "PinnedBuffer",
     "Stream",
+    "open_device",
 ]
