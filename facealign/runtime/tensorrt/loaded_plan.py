@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, NoReturn
 
-from facealign.errors import BackendError, GraphContractError, UsageError
+from facealign.errors import GraphContractError, UsageError
 from facealign.runtime.tensorrt.device import Device
 from facealign.runtime.tensorrt.library import import_tensorrt
 from facealign.runtime.tensorrt.messages import Messages
@@ -169,17 +169,19 @@ def _check_contract(contract: PlanContract, found: dict[str, tuple[str, _Tensor]
         GraphContractError: If one differs.
     """
     if len(contract.inputs) != 1:
-        raise _broken(contract, "1 input", str(len(contract.inputs)))
+        raise GraphContractError(_differs(contract, "1 input", str(len(contract.inputs))))
     promised = {
         **{spec.name: ("input", spec) for spec in contract.inputs},
         **{spec.name: ("output", spec) for spec in contract.outputs},
     }
     if set(promised) != set(found):
-        raise _broken(contract, f"the tensors {sorted(promised)}", str(sorted(found)))
+        raise GraphContractError(
+            _differs(contract, f"the tensors {sorted(promised)}", str(sorted(found)))
+        )
     for name, (kind, spec) in promised.items():
         found_kind, tensor = found[name]
         if kind != found_kind:
-            raise _broken(contract, f"`{name}` as {kind}", found_kind)
+            raise GraphContractError(_differs(contract, f"`{name}` as {kind}", found_kind))
         _check_tensor(contract, spec, tensor)
         if kind == "input":
             _check_profile(contract, spec, tensor)
@@ -194,14 +196,16 @@ def _check_tensor(contract: PlanContract, spec: TensorSpec, tensor: _Tensor) -> 
     expected = (_DTYPES[spec.dtype], "DEVICE", "LINEAR")
     got = (tensor.dtype, tensor.location, tensor.layout)
     if got != expected:
-        raise _broken(contract, f"`{spec.name}` as {expected}", str(got))
+        raise GraphContractError(_differs(contract, f"`{spec.name}` as {expected}", str(got)))
     # An axis that TensorRT does not know beforehand is compared when a batch is set.
     fits = len(tensor.shape) == len(spec.shape) and all(
         isinstance(axis, str) or size in {axis, -1}
         for axis, size in zip(spec.shape, tensor.shape, strict=True)
     )
     if not fits:
-        raise _broken(contract, f"`{spec.name}` {spec.shape}", str(tensor.shape))
+        raise GraphContractError(
+            _differs(contract, f"`{spec.name}` {spec.shape}", str(tensor.shape))
+        )
 
 
 def _check_profile(contract: PlanContract, spec: TensorSpec, tensor: _Tensor) -> None:
@@ -213,10 +217,10 @@ def _check_profile(contract: PlanContract, spec: TensorSpec, tensor: _Tensor) ->
     batches = [shape[0] for shape in tensor.profile if shape]
     if not batches or not (batches[0] <= _SMALLEST and batches[-1] >= contract.max_batch):
         got = f"{batches[0]} to {batches[-1]}" if batches else "no profile"
-        raise _broken(contract, f"`{spec.name}` for batches 1 to {contract.max_batch}", got)
+        raise GraphContractError(
+            _differs(contract, f"`{spec.name}` for batches 1 to {contract.max_batch}", got)
+        )
 
 
-def _broken(contract: PlanContract, expected: str, got: str) -> GraphContractError:
-    return GraphContractError(
-        f"`{contract.name}` must have {expected}, got {got}; run `facealign build` again"
-    )
+def _differs(contract: PlanContract, expected: str, got: str) -> str:
+    return f"`{contract.name}` must have {expected}, got {got}; run `facealign build` again"

@@ -51,6 +51,9 @@ class ITensor(Object):
         self._values |= {"is_execution_tensor": True}
         self._shape = shape
 
+    def _get_dtype(self) -> Any:
+        return self._values["dtype"]
+
     def _get_shape(self) -> Any:
         return self._new("Dims", self._shape)
 

@@ -21,6 +21,8 @@ from tests.unit.runtime.tensorrt.conftest import MAX_BATCH, SIZE_PX, Install, pl
 # Both run the same graph in ONNX Runtime; measured 6e-8 of a crop against numpy.
 TOLERANCE = 1e-5
 
+pytestmark = pytest.mark.usefixtures("double")
+
 
 @pytest.fixture
 def crops(rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -53,7 +55,7 @@ def test_run_gives_the_landmarks_of_the_graph(
 
 
 def test_run_gives_each_batch_size_its_own_landmarks(
-    double: TensorrtDouble, device: HostDevice, contract: PlanContract, crops: NDArray[np.uint8]
+    device: HostDevice, contract: PlanContract, crops: NDArray[np.uint8]
 ) -> None:
     engine = engine_from_plan(contract, device)
     whole = engine.run(crops)["landmarks"]
@@ -104,7 +106,6 @@ def test_engine_makes_no_copies_on_an_integrated_gpu(
 
 
 def test_engine_queues_one_by_one_and_says_so_once_when_capture_fails(
-    double: TensorrtDouble,
     device: HostDevice,
     contract: PlanContract,
     crops: NDArray[np.uint8],
@@ -117,10 +118,11 @@ def test_engine_queues_one_by_one_and_says_so_once_when_capture_fails(
         runs = [engine.run(crops[:batch])["landmarks"] for batch in (2, 2, 1)]
 
     np.testing.assert_array_equal(runs[0], runs[1])
-    assert [record.message for record in caplog.records] == [
+    (record,) = caplog.records
+    assert record.message == (
         "runs are queued one by one, as CUDA captures no graph: cuStreamEndCapture failed: "
         "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED"
-    ]
+    )
 
 
 def test_engine_captures_nothing_without_graphs(
@@ -136,7 +138,7 @@ def test_engine_captures_nothing_without_graphs(
 
 
 def test_run_gives_arrays_that_the_next_run_leaves_alone(
-    double: TensorrtDouble, device: HostDevice, contract: PlanContract, crops: NDArray[np.uint8]
+    device: HostDevice, contract: PlanContract, crops: NDArray[np.uint8]
 ) -> None:
     engine = engine_from_plan(contract, device)
     first = engine.run(crops)["landmarks"]
@@ -148,7 +150,7 @@ def test_run_gives_arrays_that_the_next_run_leaves_alone(
 
 
 def test_collect_gives_what_was_submitted_in_any_order(
-    double: TensorrtDouble, device: HostDevice, contract: PlanContract, crops: NDArray[np.uint8]
+    device: HostDevice, contract: PlanContract, crops: NDArray[np.uint8]
 ) -> None:
     engine = engine_from_plan(contract, device)
     expected = [engine.run(part)["landmarks"] for part in (crops[:1], crops[1:])]
@@ -161,7 +163,7 @@ def test_collect_gives_what_was_submitted_in_any_order(
 
 
 def test_submit_lets_the_caller_reuse_its_crops(
-    double: TensorrtDouble, device: HostDevice, contract: PlanContract, crops: NDArray[np.uint8]
+    device: HostDevice, contract: PlanContract, crops: NDArray[np.uint8]
 ) -> None:
     engine = engine_from_plan(contract, device)
     expected = engine.run(crops)["landmarks"]
@@ -186,7 +188,6 @@ def test_submit_does_not_wait(
 
 @pytest.mark.parametrize("name", ["run", "submit"])
 def test_engine_refuses_a_third_run_when_two_wait_to_be_collected(
-    double: TensorrtDouble,
     device: HostDevice,
     contract: PlanContract,
     crops: NDArray[np.uint8],
@@ -201,7 +202,7 @@ def test_engine_refuses_a_third_run_when_two_wait_to_be_collected(
 
 
 def test_collect_refuses_a_ticket_twice(
-    double: TensorrtDouble, device: HostDevice, contract: PlanContract, crops: NDArray[np.uint8]
+    device: HostDevice, contract: PlanContract, crops: NDArray[np.uint8]
 ) -> None:
     engine = engine_from_plan(contract, device)
     ticket = engine.submit(crops)
@@ -215,7 +216,7 @@ def test_collect_refuses_a_ticket_twice(
     "shape", [(0, SIZE_PX, SIZE_PX, 3), (5, SIZE_PX, SIZE_PX, 3), (1, 3, SIZE_PX, SIZE_PX)]
 )
 def test_run_refuses_other_shapes(
-    double: TensorrtDouble, device: HostDevice, contract: PlanContract, shape: tuple[int, ...]
+    device: HostDevice, contract: PlanContract, shape: tuple[int, ...]
 ) -> None:
     engine = engine_from_plan(contract, device)
 
@@ -223,13 +224,11 @@ def test_run_refuses_other_shapes(
         engine.run(np.zeros(shape, np.uint8))
 
 
-def test_run_refuses_other_types(
-    double: TensorrtDouble, device: HostDevice, contract: PlanContract
-) -> None:
+def test_run_refuses_other_types(device: HostDevice, contract: PlanContract) -> None:
     engine = engine_from_plan(contract, device)
 
-    with pytest.raises(ShapeError, match="got .* float32"):
-        engine.run(np.zeros((1, SIZE_PX, SIZE_PX, 3), np.float32))  # type: ignore[arg-type]  # the point
+    with pytest.raises(ShapeError, match=r"got .* float32"):
+        engine.run(np.zeros((1, SIZE_PX, SIZE_PX, 3), np.float32))
 
 
 @pytest.mark.parametrize(
@@ -243,7 +242,6 @@ def test_run_refuses_other_types(
     ids=["run", "submit", "collect", "warm_up"],
 )
 def test_engine_refuses_everything_once_closed(
-    double: TensorrtDouble,
     device: HostDevice,
     contract: PlanContract,
     crops: NDArray[np.uint8],
@@ -268,7 +266,7 @@ def test_close_frees_contexts_before_memory_and_the_engine_last(
     engine.close()
     engine.close()
 
-    slot = ["pinned", "device", "pinned", "device", "device", "stream"]
+    slot = ["device", "pinned", "device", "pinned", "device", "stream"]
     assert [name for name in freed if name not in {"ILogger", "IErrorRecorder", "Dims"}] == [
         *["graph", "IExecutionContext", *slot],
         *slot,  # the other slot has not run
@@ -292,7 +290,7 @@ def test_close_frees_everything(
 
 
 def test_close_ends_the_wait_of_other_threads(
-    double: TensorrtDouble, device: HostDevice, contract: PlanContract, crops: NDArray[np.uint8]
+    device: HostDevice, contract: PlanContract, crops: NDArray[np.uint8]
 ) -> None:
     engine = engine_from_plan(contract, device)
     engine.submit(crops)
@@ -307,7 +305,7 @@ def test_close_ends_the_wait_of_other_threads(
 
 
 def test_run_works_from_several_threads_at_once(
-    double: TensorrtDouble, device: HostDevice, contract: PlanContract, crops: NDArray[np.uint8]
+    device: HostDevice, contract: PlanContract, crops: NDArray[np.uint8]
 ) -> None:
     engine = engine_from_plan(contract, device)
     expected = engine.run(crops)["landmarks"]
@@ -345,9 +343,7 @@ def test_engines_share_one_plan_and_the_last_frees_it(
     assert double.live["ICudaEngine"] == 0
 
 
-def test_a_closed_plan_gives_no_more_engines(
-    double: TensorrtDouble, device: HostDevice, contract: PlanContract
-) -> None:
+def test_a_closed_plan_gives_no_more_engines(device: HostDevice, contract: PlanContract) -> None:
     plan = load_plan(contract, device)
     plan.close()
 
@@ -356,7 +352,7 @@ def test_a_closed_plan_gives_no_more_engines(
 
 
 def test_two_engines_live_side_by_side(
-    double: TensorrtDouble, device: HostDevice, contract: PlanContract, crops: NDArray[np.uint8]
+    device: HostDevice, contract: PlanContract, crops: NDArray[np.uint8]
 ) -> None:
     engines = [engine_from_plan(contract, device) for _ in range(2)]
     expected = engines[0].run(crops)["landmarks"]
@@ -381,8 +377,8 @@ def test_run_says_what_tensorrt_says_and_goes_on_after_it(
 
     with pytest.raises(
         BackendError,
-        match="TensorRT cannot run the plan: INTERNAL_ERROR: the double was told to fail "
-        "`IExecutionContext.execute_async_v3`$",
+        match=r"TensorRT cannot run the plan: INTERNAL_ERROR: the double was told to fail "
+        r"`IExecutionContext\.execute_async_v3`$",
     ):
         engine.run(crops)
 
@@ -390,7 +386,7 @@ def test_run_says_what_tensorrt_says_and_goes_on_after_it(
 
 
 def test_engine_closes_a_device_that_it_was_given(
-    double: TensorrtDouble, device: HostDevice, contract: PlanContract
+    device: HostDevice, contract: PlanContract
 ) -> None:
     engine = engine_from_plan(contract, device, closes_device=True)
 
