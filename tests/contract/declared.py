@@ -9,18 +9,33 @@ from tests.contract.uses import Declared
 
 __all__ = ["DECLARED", "OPTIONAL"]
 
+_HERE = "facealign/runtime/tensorrt"
 DECLARED = Declared(
     variables={
         "_engine": "ICudaEngine",
         "_runtime": "Runtime",
+        "builder": "Builder",
+        "config": "IBuilderConfig",
         "context": "IExecutionContext",
+        "network": "INetworkDefinition",
+        "parser": "OnnxParser",
+        f"{_HERE}/build_config.py:used": "ITimingCache",
+        f"{_HERE}/build_network.py:error": "ParserError",
     },
+    asking=frozenset({f"{_HERE}/build_config.py:_member", f"{_HERE}/build_network.py:_word"}),
     plain=frozenset(
         {
+            f"{_HERE}/build_network.py: ask",  # what `_word` asked for, where it is called
+            f"{_HERE}/device/driver.py: getattr(loaded, name)",  # a function of libcuda
             # An ErrorCodeTRT, or a number: nothing but its text is wanted.
-            "facealign/runtime/tensorrt/messages.py: getattr(code, 'name', code)",
+            f"{_HERE}/messages.py: getattr(code, 'name', code)",
         }
     ),
 )
-# Members that our code asks for by hasattr or getattr, and the versions that lack them.
-OPTIONAL: dict[str, tuple[str, ...]] = {}
+# Members that our code asks for by hasattr or getattr, and the versions that lack them. The three
+# of the builder are those of the weakly typed path, which no 11 has.
+OPTIONAL: dict[str, tuple[str, ...]] = {
+    "BuilderFlag.FP16": ("11.4",),
+    "BuilderFlag.INT8": ("11.4",),
+    "NetworkDefinitionCreationFlag.EXPLICIT_BATCH": ("11.4",),
+}

@@ -136,7 +136,9 @@ class _Binder(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
-        self._target(node.target, "annotation", node.annotation)
+        is_telling = ast.unparse(node.annotation) != "Any" or _is_none(node.value)
+        kind, source = ("annotation", node.annotation) if is_telling else ("value", node.value)
+        self._target(node.target, kind, source)
         self.generic_visit(node)
 
     def visit_NamedExpr(self, node: ast.NamedExpr) -> None:
@@ -196,7 +198,7 @@ class _Binder(ast.NodeVisitor):
         return scope
 
     def _target(
-        self, target: ast.AST, kind: str, value: ast.AST, path: tuple[int, ...] = ()
+        self, target: ast.AST, kind: str, value: ast.AST | None, path: tuple[int, ...] = ()
     ) -> None:
         if isinstance(target, ast.Name):
             self.scope.bind(target.id, Binding(kind, value, self.scope, path))
@@ -231,3 +233,7 @@ def _arguments(arguments: ast.arguments) -> Iterator[ast.arg]:
 def _is_static(node: ast.AST) -> bool:
     decorators = getattr(node, "decorator_list", [])
     return any(isinstance(d, ast.Name) and d.id == "staticmethod" for d in decorators)
+
+
+def _is_none(node: ast.expr | None) -> bool:
+    return node is None or (isinstance(node, ast.Constant) and node.value is None)

@@ -12,7 +12,7 @@ from tests.contract.api import VERSIONS, Api, reduced_apis
 from tests.contract.check import problems, stale_options
 from tests.contract.declared import DECLARED, OPTIONAL
 from tests.contract.reduce import reduced
-from tests.contract.scopes import Module, read_modules
+from tests.contract.scopes import Module, read_modules, scope_from_source
 from tests.contract.uses import Found, collect
 
 ROOT = Path(__file__).parents[2]
@@ -79,6 +79,25 @@ def test_the_real_bindings_have_all_that_we_use(real: Api) -> None:
 
 
 @pytest.mark.contract
+@pytest.mark.parametrize(
+    "removed",
+    [
+        "trt.BuilderFlag.FP16",
+        "trt.Builder(logger).create_builder_config().int8_calibrator",
+        "trt.Builder(logger).platform_has_fast_fp16",
+    ],
+)
+def test_the_real_bindings_betray_a_removed_member(removed: str, real: Api) -> None:
+    source = f"import tensorrt as trt\ndef f(logger: trt.ILogger) -> None:\n    {removed}"
+    found = collect(scope_from_source(source), reduced_apis(), DECLARED)
+
+    lines = problems(found.uses, real, OPTIONAL)
+
+    assert found.unknown == []
+    assert (len(lines) == 1) == (real.version == "11.4")
+
+
+@pytest.mark.contract
 def test_the_copied_facts_are_those_of_the_real_bindings(real: Api, apis: dict[str, Api]) -> None:
     expected = reduced(real)
 
@@ -89,9 +108,9 @@ def test_the_copied_facts_are_those_of_the_real_bindings(real: Api, apis: dict[s
 
 
 def _names_tensorrt(module: Module) -> bool:
-    """Return whether a file holds the module, in a name that our code gives it."""
-    names = (node.id for node in ast.walk(module.tree) if isinstance(node, ast.Name))
-    return "trt" in names or _imports_tensorrt(module)
+    """Return whether a file takes a member of the module, by the name that our code gives it."""
+    attributes = (node for node in ast.walk(module.tree) if isinstance(node, ast.Attribute))
+    return any(ast.unparse(node.value).rpartition(".")[2] == "trt" for node in attributes)
 
 
 def _imports_tensorrt(module: Module) -> bool:
