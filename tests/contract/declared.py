@@ -27,15 +27,17 @@ DECLARED = Declared(
         {
             f"{_HERE}/build_network.py: ask",  # what `_word` asked for, where it is called
             f"{_HERE}/device/driver.py: getattr(loaded, name)",  # a function of libcuda
+            f"{_HERE}/plugins/patch_crop_v3.py: plugin_class",  # made there, of TensorRT's classes
             # An ErrorCodeTRT, or a number: nothing but its text is wanted.
             f"{_HERE}/messages.py: getattr(code, 'name', code)",
         }
     ),
 )
 # Members that our code asks for by hasattr or getattr, and the versions that lack them. The three
-# of the builder are those of the weakly typed path, which no 11 has.
+# of 11.4 are those of the weakly typed path.
 OPTIONAL: dict[str, tuple[str, ...]] = {
     "BuilderFlag.FP16": ("11.4",),
     "BuilderFlag.INT8": ("11.4",),
     "NetworkDefinitionCreationFlag.EXPLICIT_BATCH": ("11.4",),
+    "plugin": ("10.3",),
 }

@@ -22,7 +22,7 @@ Entry = dict[str, object]
 
 
 def main(out: Path, folder: str | None) -> None:
-    module = _module(folder)
+    module = import_bindings(folder)
     entries: dict[str, Entry] = {"": _entry("module", [])}
     _fill(entries, "", _public(module))
     _members(entries, "")["__version__"] = "ro str"
@@ -38,7 +38,8 @@ def main(out: Path, folder: str | None) -> None:
     out.write_text(json.dumps({"version": module.__version__, "entries": entries}), "utf-8")
 
 
-def _module(folder: str | None) -> types.ModuleType:
+def import_bindings(folder: str | None) -> types.ModuleType:
+    """Return the module `tensorrt` out of a folder, or the installed one."""
     if folder is None:
         return importlib.import_module("tensorrt")
     sys.path.insert(0, folder)

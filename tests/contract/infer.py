@@ -252,10 +252,19 @@ class Inference:
         if binding.kind == "plain":
             return PLAIN
         found = self.of(node, scope)
-        found = found if binding.kind == "value" else element(found)
+        found = found if binding.kind == "value" else self._element(found)
         for index in binding.path:
             found = found.items[index] if found.kind == "tuple" else element(found)
         return found
+
+    def _element(self, base: Type) -> Type:
+        """Return what iterating gives; of TensorRT's objects what their items are."""
+        if base.kind != "instance":
+            return element(base)
+        overloads = self.member(base.name, "__getitem__")
+        texts = overloads if isinstance(overloads, tuple) else ()
+        items = [self._named(Signature.parse(text).returns) for text in texts]
+        return join([item for item in items if item.name != base.name]) if items else UNKNOWN
 
     def _imported(self, name: str) -> Type:
         if name == "typing.cast":

@@ -42,14 +42,14 @@ __device__ __forceinline__ void store(Half* place, float value) {
     unsigned int bits = 0x7c00u;
     if (fraction < 65520.0f) {
         frexpf(fraction, &exponent);
-        exponent = exponent < -13 ? -13 : exponent;
+        exponent = exponent < -13 || fraction == 0.0f ? -13 : exponent;
         unit = ldexpf(1.0f, exponent - 11);
         // Rounds to even; a carry into the exponent is the right next number.
         unsigned int steps = (unsigned int)rintf(fraction / unit);
         bits = steps + ((unsigned int)(exponent + 13) << 10);
     }
     if (value != value) bits = 0x7e00u;
-    place->bits = (unsigned short)(bits | (signbit(value) ? 0x8000u : 0u));
+    place->bits = (unsigned short)(bits | (copysignf(1.0f, value) < 0.0f ? 0x8000u : 0u));
 #endif
 }
 
