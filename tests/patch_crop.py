@@ -35,9 +35,8 @@ def case(name: str, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDAr
         places = ((2 * columns + 1) / width - 1, (2 * rows + 1) / height - 1)
         grid = np.stack(places, axis=-1).astype(np.float32)
     elif name == "far":
-        grid *= np.float32(10) ** rng.integers(
-            1, 8, grid.shape
-        )  # 2**31 cells are -1 for ONNX Runtime
+        # Not beyond 2**31 cells, which ONNX Runtime takes for -1.
+        grid *= np.float32(10) ** rng.integers(1, 8, grid.shape)
     elif name == "not_numbers":
         grid[rng.uniform(size=grid.shape) < 0.3] = np.nan
     return features, grid
