@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from facealign import __version__
+from facealign.cli.build import build
 from facealign.cli.console import print_json, print_result, say, say_items
 from facealign.cli.eval import evaluate
 from facealign.cli.export import export
@@ -54,8 +55,8 @@ def _about(
     """Compile a trained face-alignment checkpoint into a verified edge bundle, and serve it.
 
     Results go to stdout, everything else to stderr. Exit codes: 0 ok, 1 defect of facealign,
-    2 usage, 3 checkpoint, 4 verification, 5 accuracy budget, 7 library absent, 8 bundle corrupt,
-    130 interrupted.
+    2 usage, 3 checkpoint, 4 verification, 5 accuracy budget, 6 target or engine does not fit,
+    7 library absent, 8 bundle corrupt, 130 interrupted.
     """
 
 
@@ -65,6 +66,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "inspect": inspect,
     "verify": verify,
     "run": run,
+    "build": build,
     "eval": evaluate,
     "synth": synth,
 }

@@ -15,7 +15,10 @@ from facealign.errors import BackendError, UsageError
 __all__ = ["Engine", "engine_names", "open_engine"]
 
 # Module and extra. Imported when asked for: facealign.runtime itself needs none of the libraries.
-_MODULES = {"onnxruntime": ("facealign.runtime.ort_engine", "ort")}
+_MODULES = {
+    "onnxruntime": ("facealign.runtime.ort_engine", "ort"),
+    "tensorrt": ("facealign.runtime.tensorrt.bundle_engine", "trt"),
+}
 
 
 class Engine(Protocol):

@@ -50,7 +50,6 @@ class HostDevice:
         self.created: Counter[str] = Counter()
         self.live: Counter[str] = Counter()
         self.fail_at: int | None = None
-        self.counts_calls = True
         self.can_capture = True
         self.is_closed = False
         self.on_free: Callable[[str], None] = lambda _: None
@@ -69,8 +68,7 @@ class HostDevice:
             BackendError: If it is the one to fail.
         """
         fails = self.fail_at is not None and len(self.calls) == self.fail_at
-        if self.counts_calls or fails:
-            self.calls.append(call)
+        self.calls.append(call)
         if fails:
             raise BackendError(f"{call} failed: CUDA_ERROR_UNKNOWN: the double was told to fail")
 

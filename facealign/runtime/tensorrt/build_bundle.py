@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import platform
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -19,10 +20,12 @@ from facealign.runtime.self_test import check_golden
 from facealign.runtime.session import Session
 from facealign.runtime.tensorrt.build import BuiltPlan, GraphToBuild, Tell, build_plan
 from facealign.runtime.tensorrt.build_options import BuildOptions
-from facealign.runtime.tensorrt.device.protocol import Device
-from facealign.runtime.tensorrt.library import tensorrt_version
+from facealign.runtime.tensorrt.device import Device, open_device
+from facealign.runtime.tensorrt.engine import engine_from_plan
+from facealign.runtime.tensorrt.library import import_tensorrt, tensorrt_version
+from facealign.runtime.tensorrt.open_plan import contract_from_plan
 from facealign.runtime.tensorrt.plan import Plan, write_plan
-from facealign.runtime.tensorrt.plan_cache import look_up, plan_path
+from facealign.runtime.tensorrt.plan_cache import look_up, plan_path, timing_cache_path
 from facealign.runtime.tensorrt.plan_files import check_folder
 from facealign.runtime.tensorrt.plan_machine import Machine, machine_from_device
 from facealign.runtime.tensorrt.plan_record import (
@@ -32,7 +35,7 @@ from facealign.runtime.tensorrt.plan_record import (
     Provenance,
 )
 
-__all__ = ["BundlePlan", "OpenPlan", "PlanBuilder", "plan_precisions"]
+__all__ = ["BundlePlan", "OpenPlan", "PlanBuilder", "open_builder", "plan_precisions"]
 
 _NOT_FOR_TENSORRT = {"int8-cpu"}
 
@@ -76,6 +79,43 @@ def plan_precisions(bundle: Bundle, wanted: Iterable[str] = ()) -> tuple[str, ..
     if not asked:
         raise UsageError("the bundle has no graph for TensorRT; export it with `--precision fp32`")
     return tuple(asked)
+
+
+@contextmanager
+def open_builder(
+    bundle: Bundle,
+    options: BuildOptions,
+    *,
+    key: bytes | None = None,
+    timing_cache: Path | None = None,
+) -> Iterator[PlanBuilder]:
+    """Open the first device and yield what builds on it.
+
+    Args:
+        bundle: See `PlanBuilder`, also for the others.
+        options: Likewise.
+        key: Likewise.
+        timing_cache: Likewise; if None, the one of this user for this machine.
+
+    Raises:
+        BackendError: If TensorRT or CUDA is absent, in one line that says what to install.
+    """
+    options.check()
+    trt = import_tensorrt()
+    device = open_device()
+    try:
+        machine = machine_from_device(device.info, tensorrt=tensorrt_version(trt))
+        yield PlanBuilder(
+            trt,
+            device,
+            lambda plan: engine_from_plan(contract_from_plan(plan, name="the new plan"), device),
+            bundle,
+            options,
+            key,
+            timing_cache or timing_cache_path(machine),
+        )
+    finally:
+        device.close()
 
 
 @dataclass(frozen=True, slots=True)

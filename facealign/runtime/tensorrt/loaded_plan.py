@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, NoReturn
 
-from facealign.errors import GraphContractError, UsageError
+from facealign.errors import BackendError, GraphContractError, UsageError
 from facealign.runtime.tensorrt.device import Device
 from facealign.runtime.tensorrt.library import import_tensorrt
 from facealign.runtime.tensorrt.messages import Messages
@@ -128,11 +129,13 @@ class LoadedPlan:
         return self
 
     def close(self) -> None:
-        """Free the plan if this was its last user."""
+        """Free the plan if this was its last user; each calls it once."""
         with self._lock:
             self._users = max(0, self._users - 1)
             is_last = self._users == 0
         if is_last:
+            with contextlib.suppress(BackendError):
+                self.device.make_current()
             self._stack.close()
 
     def free(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,14 @@ from facealign.runtime.tensorrt.plan import Plan, read_plan, read_record
 from facealign.runtime.tensorrt.plan_machine import Machine, check_machine
 from facealign.runtime.tensorrt.plan_record import PlanRecord, cache_key
 
-__all__ = ["ENGINES", "Cached", "look_up", "plan_path", "read_bundle_plan"]
+__all__ = [
+    "ENGINES",
+    "Cached",
+    "look_up",
+    "plan_path",
+    "read_bundle_plan",
+    "timing_cache_path",
+]
 
 ENGINES = "engines"  # in a bundle; its manifest does not list what is in there, nor hash it
 _NO_NAME = re.compile(r"[^a-z0-9.]+")
@@ -43,6 +51,17 @@ def plan_path(bundle: Bundle, *, precision: str, machine: Machine) -> Path:
         raise IntegrityError(f"`{folder}` is a link, and a bundle has none; make it a folder")
     name = f"{_plain(machine.gpu)}-trt{_plain(machine.tensorrt)}-{precision}.plan"
     return folder / name
+
+
+def timing_cache_path(machine: Machine) -> Path:
+    """Return where this user's timing cache for the machine is.
+
+    Not in the bundle: TensorRT reads it in C++, so it must not come from elsewhere.
+    """
+    caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    name = f"{_plain(machine.gpu)}-sm{_plain(machine.compute_capability)}"
+    folder = Path(caches).expanduser() / "facealign"
+    return folder / f"{name}-trt{_plain(machine.tensorrt)}.timing"
 
 
 def read_bundle_plan(

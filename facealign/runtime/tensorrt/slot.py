@@ -96,6 +96,8 @@ class Slot:
 
     def close(self) -> None:
         """Free everything, the contexts before the memory that they use."""
+        with contextlib.suppress(BackendError):
+            self._device.make_current()
         self._stack.close()
 
     def _launch(self, batch: int) -> None:
@@ -129,6 +131,7 @@ class Slot:
         if self._say_no_graph is None:
             return
         try:
+            self._device.make_current()  # a run may be collected by another thread
             lane.graph = self._device.capture(self._stream, lambda: self._enqueue(lane))
         except BackendError as error:
             self._plan.messages.take()

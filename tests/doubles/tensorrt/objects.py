@@ -17,6 +17,8 @@ __all__ = ["Cuda", "Object", "State", "class_from", "enum_from"]
 
 _OPERATORS = ("__len__", "__getitem__", "__bool__")
 _DEFAULTS: dict[str, object] = {"int": 0, "float": 0.0, "bool": False, "str": ""}
+# Values, and interfaces that the caller implements: nothing of them is worth a count.
+_NEVER_FAIL = ("Dims", "ILogger", "IErrorRecorder", "IProgressMonitor", "Logger")
 _NULL = "pybind11::init(): factory function returned nullptr"
 
 
@@ -55,7 +57,6 @@ class State:
         self.fail_at: int | None = None
         self.fail_how: Literal["answer", "raise"] = "answer"
         self.refused: dict[str, str] = {}
-        self.counts_calls = True
         self.executions = 0
         self.on_free: Callable[[str], None] = lambda _: None
 
@@ -72,8 +73,6 @@ class State:
         """Note a call; return whether it is the one to fail."""
         self.calls.append(call)
         fails = self.fail_at is not None and len(self.calls) - 1 == self.fail_at
-        if not self.counts_calls:
-            self.calls.pop()
         return fails
 
     def born(self, item: Object, name: str) -> None:
@@ -133,7 +132,9 @@ class Object:
     def _fail(self, returns: str, call: str) -> Any:
         """Fail as TensorRT fails a call that returns such a thing."""
         text = f"the double was told to fail `{call}`"
-        has_answer = returns == "bool" or returns in self._state.api.classes
+        cls = self._state.api.classes.get(returns)
+        is_object = cls is not None and not hasattr(cls, "__members__") and returns != "Dims"
+        has_answer = returns == "bool" or is_object
         if self._state.fail_how == "raise" or not has_answer:
             raise RuntimeError(text)
         self._report("INTERNAL_ERROR", text)
@@ -200,23 +201,28 @@ def _checked(
     if not signatures and method == "__init__":
         return _no_constructor
     call = name if method == "__init__" else f"{name}.{method}"
+    count = state.count if name not in _NEVER_FAIL else _no_failure
 
     def checked(self: Object, *arguments: object, **named: object) -> Any:
         signature, given = _bound(self, signatures, method, arguments, named)
         if method == "__init__":
-            if state.count(call):
+            if count(call):
                 raise TypeError(_NULL)
             self._make()
         else:
             if not self._is_ready:
                 raise TypeError(f"{name}.__init__() must be called when overriding __init__")
-            if state.count(call):
+            if count(call):
                 return self._fail(signature.returns, call)
         return None if function is None else function(self, **given)
 
     if function is not None:
         functools.update_wrapper(checked, function)
     return checked
+
+
+def _no_failure(_: str) -> bool:
+    return False
 
 
 def _no_constructor(self: Object, *_: object, **__: object) -> None:

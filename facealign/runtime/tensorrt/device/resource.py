@@ -8,7 +8,12 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Protocol
 
-__all__ = ["Context", "Resource", "close_all", "handle_of"]
+import numpy as np
+from numpy.typing import NDArray
+
+from facealign.runtime.tensorrt.device.protocol import PinnedBuffer
+
+__all__ = ["Context", "Resource", "checked_view", "close_all", "handle_of"]
 
 
 class _HasHandle(Protocol):
@@ -82,3 +87,10 @@ def handle_of(thing: _HasHandle) -> int:
     if thing.handle == 0:
         raise ValueError(f"the {type(thing).__name__} is closed; use it before its `close`")
     return thing.handle
+
+
+def checked_view(buffer: PinnedBuffer, size: int) -> NDArray[np.uint8]:
+    """Return the first `size` bytes; CUDA itself would read and write beyond the buffer."""
+    if not 0 < size <= buffer.array.size:
+        raise ValueError(f"`size` must be 1 to {buffer.array.size}, the buffer's, got {size}")
+    return buffer.array[:size]

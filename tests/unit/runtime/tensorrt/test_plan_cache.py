@@ -10,7 +10,12 @@ from facealign.bundle import Bundle, read_bundle
 from facealign.errors import IntegrityError, TargetError
 from facealign.runtime.tensorrt.build_options import BuildOptions
 from facealign.runtime.tensorrt.plan import sidecar_path, write_plan
-from facealign.runtime.tensorrt.plan_cache import look_up, plan_path, read_bundle_plan
+from facealign.runtime.tensorrt.plan_cache import (
+    look_up,
+    plan_path,
+    read_bundle_plan,
+    timing_cache_path,
+)
 from facealign.runtime.tensorrt.plan_machine import Machine
 from tests.unit.runtime.tensorrt.made_plans import GRAPH_SHA256, KEY, ORIN, made_plan
 
@@ -68,6 +73,12 @@ def test_plan_path_refuses_a_linked_folder(bundle: Bundle, tmp_path: Path) -> No
 
     with pytest.raises(IntegrityError, match="is a link, and a bundle has none"):
         plan_path(bundle, precision="fp32", machine=ORIN)
+
+
+def test_a_timing_cache_is_of_one_device_and_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
+
+    assert timing_cache_path(ORIN) == Path("/cache/facealign/orin-sm8.7-trt10.3.0.timing")
 
 
 def test_plans_in_a_bundle_are_no_change_of_it(bundle: Bundle, path: Path) -> None:
