@@ -23,6 +23,7 @@ DECLARED = Declared(
         f"{_HERE}/build_network.py:error": "ParserError",
     },
     asking=frozenset({f"{_HERE}/build_config.py:_member", f"{_HERE}/build_network.py:_word"}),
+    others=frozenset(f"{_HERE}/device/pycuda_{name}.py" for name in ("context", "device")),
     plain=frozenset(
         {
             f"{_HERE}/build_network.py: ask",  # what `_word` asked for, where it is called

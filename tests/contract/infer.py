@@ -61,14 +61,20 @@ class Inference:
         apis: TensorRT's, by version; the newest is asked first.
         variables: The class of TensorRT that a name holds whose type our code does not tell, as
             ``config``, or ``path:config`` for one file; ``made()`` is what a function returns.
+        others: Paths of our files whose `ModuleType` is another library's; else it is TensorRT's.
     """
 
     def __init__(
-        self, modules: Mapping[str, Module], apis: Mapping[str, Api], variables: Mapping[str, str]
+        self,
+        modules: Mapping[str, Module],
+        apis: Mapping[str, Api],
+        variables: Mapping[str, str],
+        others: frozenset[str] = frozenset(),
     ) -> None:
         self.modules = modules
         self.apis = list(reversed(list(apis.values())))
         self.variables = variables
+        self.others = others
         self.needed: set[str] = set()
         self._known: dict[tuple[int, int], Type] = {}
         self._handlers: dict[type, Callable[[Any, Scope], Type]] = {
@@ -163,7 +169,7 @@ class Inference:
             case ast.Name(id="Any"):
                 return UNKNOWN
             case ast.Name(id="ModuleType"):
-                return _MODULE
+                return self._module(scope)
         named = self.of(node, scope)
         if named.kind == "class":
             return Type("instance", named.name)
@@ -265,6 +271,13 @@ class Inference:
         texts = overloads if isinstance(overloads, tuple) else ()
         items = [self._named(Signature.parse(text).returns) for text in texts]
         return join([item for item in items if item.name != base.name]) if items else UNKNOWN
+
+    def _module(self, scope: Scope) -> Type:
+        path = scope.module.path
+        if path not in self.others:
+            return _MODULE
+        self.needed.add(path)
+        return Type("foreign", path)
 
     def _imported(self, name: str) -> Type:
         if name == "typing.cast":

@@ -36,9 +36,15 @@ def test_every_access_is_attributed() -> None:
 
 
 def test_every_declaration_is_needed() -> None:
-    declared = {*DECLARED.variables, *DECLARED.asking, *DECLARED.plain}
+    declared = {*DECLARED.variables, *DECLARED.asking, *DECLARED.others, *DECLARED.plain}
 
     assert declared - our_uses().declared == set()
+
+
+def test_files_of_other_libraries_do_not_speak_of_tensorrt() -> None:
+    speaking = {module.path for module in our_modules().values() if _names_tensorrt(module)}
+
+    assert speaking & DECLARED.others == set()
 
 
 def test_every_file_that_speaks_of_tensorrt_is_seen_to_use_it() -> None:

@@ -68,11 +68,13 @@ class Declared:
         variables: Names to TensorRT's classes, where our code says `Any`; see `Inference`.
         asking: ``path:function`` of functions of ours that ask an object (their first argument)
             for a member by name (their second), as getattr does.
+        others: Paths of our files whose `ModuleType` is another library's.
         plain: ``path: expression`` of an object of unknown type that is none of TensorRT's.
     """
 
     variables: Mapping[str, str] = field(default_factory=dict)
     asking: frozenset[str] = frozenset()
+    others: frozenset[str] = frozenset()
     plain: frozenset[str] = frozenset()
 
 
@@ -87,7 +89,7 @@ class Found:
 
 def collect(modules: Mapping[str, Module], apis: Mapping[str, Api], declared: Declared) -> Found:
     """Return what the modules use."""
-    inference = Inference(modules, apis, declared.variables)
+    inference = Inference(modules, apis, declared.variables, declared.others)
     names = frozenset[str]().union(*(api.member_names for api in apis.values()))
     common = _COMMON | frozenset(
         name for module in modules.values() for name in _own_names(module.top)
