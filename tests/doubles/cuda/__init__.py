@@ -171,6 +171,7 @@ class NvrtcDouble:
         self._library = ctypes.CDLL(str(self.path))
         self._library.double_nvrtc_calls.restype = ctypes.c_long
         self._library.double_nvrtc_live.restype = ctypes.c_long
+        self._library.double_nvrtc_options.restype = ctypes.c_char_p
         self._library.double_nvrtc_fail_at.argtypes = (
             ctypes.c_char_p,
             ctypes.c_long,
@@ -196,6 +197,10 @@ class NvrtcDouble:
     def calls(self, function: str) -> int:
         """Return how often a function was called since the last reset."""
         return int(self._library.double_nvrtc_calls(function.encode()))
+
+    def options(self) -> list[str]:
+        """Return what the last program was compiled with."""
+        return str(self._library.double_nvrtc_options().decode()).split()
 
     def fail_at(self, function: str, nth: int = 1, error: int = 11) -> None:
         """Let the n-th call from now of a function answer with `error`."""

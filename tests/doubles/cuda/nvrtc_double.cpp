@@ -13,6 +13,7 @@
 #include <regex>
 #include <sstream>
 #include <string>
+#include <vector>
 #include <unistd.h>
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
@@ -28,6 +29,8 @@ std::map<std::string, long> calls;
 std::string folder;
 long live = 0;
 int major = 12, minor = 6;
+const std::vector<int> architectures = {75, 80, 86, 87, 89, 90};
+std::string options_seen;
 
 int enter(const char* name) {
   calls[name]++;
@@ -101,8 +104,10 @@ EXPORT int nvrtcDestroyProgram(Program** program) {
 EXPORT int nvrtcCompileProgram(Program* program, int count, const char* const* options) {
   ENTER;
   std::string defines;
+  options_seen.clear();
   for (int i = 0; i < count; i++) {
     std::string option = options[i];
+    options_seen += option + " ";
     if (!is_known(option)) {
       program->log = "nvrtc: error: invalid value for " + option + "\n";
       return INVALID_OPTION;
@@ -166,12 +171,25 @@ EXPORT int nvrtcGetCUBIN(Program* program, char* out) {
   return give(program->image, out);
 }
 
+EXPORT int nvrtcGetNumSupportedArchs(int* count) {
+  ENTER;
+  *count = static_cast<int>(architectures.size());
+  return SUCCESS;
+}
+
+EXPORT int nvrtcGetSupportedArchs(int* out) {
+  ENTER;
+  for (int architecture : architectures) *out++ = architecture;
+  return SUCCESS;
+}
+
 // ---------------------------------------------------------------------------------- control by tests
 
 EXPORT void double_nvrtc_folder(const char* path) { folder = path; }
 EXPORT void double_nvrtc_fail_at(const char* name, long nth, int error) { failures[name] = {nth, error}; }
 EXPORT void double_nvrtc_version(int new_major, int new_minor) { major = new_major, minor = new_minor; }
 EXPORT long double_nvrtc_calls(const char* name) { return calls[name]; }
+EXPORT const char* double_nvrtc_options() { return options_seen.c_str(); }
 EXPORT long double_nvrtc_live() { return live; }
 EXPORT void double_nvrtc_reset() {
   failures.clear();
