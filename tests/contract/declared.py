@@ -28,6 +28,7 @@ DECLARED = Declared(
         {
             f"{_HERE}/build_network.py: ask",  # what `_word` asked for, where it is called
             f"{_HERE}/device/driver.py: getattr(loaded, name)",  # a function of libcuda
+            f"{_HERE}/kernels/nvrtc.py: getattr(loaded, name)",  # and one of NVRTC
             f"{_HERE}/plugins/patch_crop_v3.py: plugin_class",  # made there, of TensorRT's classes
             # An ErrorCodeTRT, or a number: nothing but its text is wanted.
             f"{_HERE}/messages.py: getattr(code, 'name', code)",

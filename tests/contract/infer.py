@@ -353,7 +353,7 @@ class Inference:
 
     def _named(self, text: str) -> Type:
         """Return the type that a signature of TensorRT's names."""
-        container, _, inside = text.rstrip("]").partition("[")
+        container, _, inside = text.partition("<")[0].rstrip("]").partition("[")
         if container in {"list", "Sequence", "tuple"} and inside:
             return Type("many", "", (self._named(inside),))
         names = (api.resolve(container) for api in self.apis)

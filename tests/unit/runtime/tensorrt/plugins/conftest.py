@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from facealign.runtime.tensorrt.device import Device, open_device
+from facealign.runtime.tensorrt.device import Device
 from facealign.runtime.tensorrt.plugins.launch import KERNELS, PatchCropKernel, kernel_source
-from tests.doubles.cuda import COMPILER, HERE, Double
+from tests.doubles.cuda import COMPILER, HERE
+from tests.doubles.cuda.fixtures import cuda, device, nvrtc
 from tests.patch_crop import Floats, run_patch_crop
+
+__all__ = ["cuda", "device", "nvrtc"]
 
 Crop = Callable[[Floats, NDArray[np.float32]], Floats]
 
@@ -33,28 +36,11 @@ def cpu_image(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @pytest.fixture
-def cuda() -> Iterator[Double]:
-    if COMPILER is None:
-        pytest.skip("no g++ to build the CUDA double with")
-    double = Double()
-    double.reset()
-    yield double
-    double.reset()
+def kernel(device: Device, cpu_image: bytes) -> PatchCropKernel:
+    return PatchCropKernel(device, cpu_image)
 
 
 @pytest.fixture
-def cuda_device(cuda: Double) -> Iterator[Device]:
-    device = open_device(library=str(cuda.path))
-    yield device
-    device.close()
-
-
-@pytest.fixture
-def kernel(cuda_device: Device, cpu_image: bytes) -> PatchCropKernel:
-    return PatchCropKernel(cuda_device, cpu_image)
-
-
-@pytest.fixture
-def crop(cuda_device: Device, kernel: PatchCropKernel) -> Crop:
+def crop(device: Device, kernel: PatchCropKernel) -> Crop:
     """Return a function that runs the kernel."""
-    return lambda features, grid: run_patch_crop(cuda_device, kernel, features, grid)
+    return lambda features, grid: run_patch_crop(device, kernel, features, grid)

@@ -100,14 +100,14 @@ def test_launch_tells_what_cuda_refuses(kernel: PatchCropKernel, cuda: Double) -
 
 
 def test_kernel_can_be_captured_and_replayed(
-    cuda_device: Device, kernel: PatchCropKernel, cuda: Double
+    device: Device, kernel: PatchCropKernel, cuda: Double
 ) -> None:
-    stream = cuda_device.stream()
-    memory = cuda_device.device_buffer(64)
+    stream = device.stream()
+    memory = device.device_buffer(64)
     size = CropSize(1, 1, 1, 1, 1)
     addresses = (memory.address, memory.address + 16, memory.address + 32)
 
-    graph = cuda_device.capture(
+    graph = device.capture(
         stream, lambda: kernel.launch(stream, size, addresses=addresses, dtype="float32")
     )
     graph.launch(stream)
