@@ -84,6 +84,7 @@ class Double:
         self._library.double_enqueue.argtypes = (ctypes.c_void_p, Callback, ctypes.c_void_p)
         self._library.double_fail_at.argtypes = (ctypes.c_char_p, ctypes.c_long, ctypes.c_int)
         self._library.double_set.argtypes = (ctypes.c_char_p, ctypes.c_long)
+        self._library.double_on_device.argtypes = (ctypes.c_uint64, ctypes.c_size_t)
         self._kept: list[object] = []
 
     def reset(self) -> None:
@@ -142,6 +143,10 @@ class Double:
     def pending(self, stream: int) -> int:
         """Return how many pieces of work of a stream have not run yet."""
         return int(self._library.double_pending(stream))
+
+    def on_device(self, address: int, size: int) -> bool:
+        """Return whether so many bytes at an address are inside one allocation of the device."""
+        return bool(self._library.double_on_device(address, size))
 
     def enqueue(self, stream: int, work: Callable[[], int | None]) -> int:
         """Queue `work` on a stream, as a kernel: captured, replayed, run when someone waits.

@@ -979,6 +979,12 @@ EXPORT long double_pending(Handle stream) {
   return found ? static_cast<long>(found->queue.size()) : -1;
 }
 
+// Whether a piece of memory is the device's, or mapped, and wholly inside one allocation.
+EXPORT int double_on_device(Address address, size_t size) {
+  Lock lock(state().mutex);
+  return on_device(address, size);
+}
+
 EXPORT void double_set(const char* key, long value) {
   Lock lock(state().mutex);
   state().settings[key] = value;

@@ -66,14 +66,14 @@ class State:
         self.fail_at = fail_at
 
     def objects_alive(self) -> dict[str, int]:
-        """Return how many objects of each class live, of those that TensorRT itself holds."""
-        return {name: count for name, count in self.live.items() if count}
+        """Return how many objects of each class live, of those that TensorRT itself makes."""
+        made = {name: count for name, count in self.live.items() if name not in _NEVER_FAIL}
+        return {name: count for name, count in made.items() if count}
 
     def count(self, call: str) -> bool:
         """Note a call; return whether it is the one to fail."""
         self.calls.append(call)
-        fails = self.fail_at is not None and len(self.calls) - 1 == self.fail_at
-        return fails
+        return self.fail_at is not None and len(self.calls) - 1 == self.fail_at
 
     def born(self, item: Object, name: str) -> None:
         """Count an object until it is freed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import threading
+import weakref
 from typing import Any
 
 import numpy as np
@@ -269,7 +270,7 @@ class IExecutionContext(Object):
             )
             return False
         shapes = {**self._shapes, **self._result_shapes()}
-        work = functools.partial(self._execute, dict(self._addresses), shapes)
+        work = functools.partial(_execute, weakref.ref(self), dict(self._addresses), shapes)
         cuda = self._state.cuda
         if cuda is None or stream_handle == 0:
             self._report("INVALID_ARGUMENT", f"enqueueV3: no such stream: {stream_handle:#x}")
@@ -334,6 +335,18 @@ class IExecutionContext(Object):
         return {**self._output_shapes[key], **shapes}
 
 
+def _execute(
+    context: weakref.ref[IExecutionContext],
+    addresses: dict[str, int],
+    shapes: dict[str, tuple[int, ...]],
+) -> None:
+    """Run what was queued; a queue keeps no context alive, as TensorRT's does not."""
+    alive = context()
+    if alive is None:
+        raise RuntimeError("a context was freed before its work had run")
+    alive._execute(addresses, shapes)
+
+
 def _described(value: onnx.ValueInfoProto) -> tuple[str, tuple[int, ...]]:
     of = value.type.tensor_type
     axes = [axis.dim_value if axis.HasField("dim_value") else -1 for axis in of.shape.dim]
@@ -344,4 +357,6 @@ def _session(graph: bytes) -> Any:  # ONNX Runtime has no types
     options = ort.SessionOptions()
     options.log_severity_level = _SILENT
     options.intra_op_num_threads = 1
+    # Q/DQ pairs round as they are written, whatever integer kernels this CPU has.
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
     return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

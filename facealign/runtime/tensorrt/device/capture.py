@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from ctypes import byref, c_void_p
 from functools import partial
 
@@ -46,11 +47,15 @@ def capture_graph(
     """
     with context:
         graph = _captured(driver, handle_of(stream), enqueue)
-        try:
-            executable = driver.made("cuGraphInstantiateWithFlags", graph, 0)
-        finally:
-            driver.call("cuGraphDestroy", graph)
-        return DriverGraph(driver, context, executable)
+        with ExitStack() as undo:
+            try:
+                executable = driver.made("cuGraphInstantiateWithFlags", graph, 0)
+                made = DriverGraph(driver, context, executable)
+                undo.callback(made.close)
+            finally:
+                driver.call("cuGraphDestroy", graph)
+            undo.pop_all()
+        return made
 
 
 def _captured(driver: Driver, stream: int, enqueue: Callable[[], None]) -> int:
