@@ -16,6 +16,7 @@ import typer
 from facealign import __version__
 from facealign.cli.build import build
 from facealign.cli.console import print_json, print_result, say, say_items
+from facealign.cli.device_test import device_test
 from facealign.cli.eval import evaluate
 from facealign.cli.export import export
 from facealign.cli.inspect import inspect
@@ -67,6 +68,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "verify": verify,
     "run": run,
     "build": build,
+    "device-test": device_test,
     "eval": evaluate,
     "synth": synth,
 }

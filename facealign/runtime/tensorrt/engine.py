@@ -151,6 +151,11 @@ class TensorrtEngine:
                 slot.start(crops)
                 slot.finish()
 
+    @property
+    def graph_batches(self) -> set[int]:
+        """Batch sizes that every later run replays as a CUDA graph."""
+        return set.intersection(*(slot.graph_batches for slot in self._slots))
+
     def close(self) -> None:
         """Free everything; runs under way in other threads finish, and tickets are void."""
         with self._changed:

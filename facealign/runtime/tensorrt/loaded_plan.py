@@ -86,6 +86,8 @@ class LoadedPlan:
         try:
             self._runtime = self.trt.Runtime(self.messages.logger)
             self._runtime.error_recorder = self.messages.recorder
+            if self.contract.holds_host_code:  # TensorRT refuses it otherwise, by default
+                self._runtime.engine_host_code_allowed = True
             self._engine = self._runtime.deserialize_cuda_engine(self.contract.data)
             if self._engine is None:
                 raise self.messages.failure(f"open `{name}`")

@@ -20,6 +20,8 @@ class PlanContract:
         outputs: What it gives.
         max_batch: Largest batch of its profile.
         name: For messages, such as the name of its file.
+        holds_host_code: Whether it holds code for the CPU too, as a version-compatible plan does;
+            TensorRT is told to run that only then.
     """
 
     data: bytes
@@ -27,3 +29,4 @@ class PlanContract:
     outputs: tuple[TensorSpec, ...]
     max_batch: int
     name: str = "plan"
+    holds_host_code: bool = False

@@ -88,6 +88,11 @@ class Slot:
             self._capture(lane)
         return outputs
 
+    @property
+    def graph_batches(self) -> set[int]:
+        """Batch sizes that are replayed as a CUDA graph."""
+        return {batch for batch, lane in self._lanes.items() if lane.graph is not None}
+
     def abandon(self) -> None:
         """Wait for what was queued, whatever became of it, so that its memory can be reused."""
         self._current = None

@@ -71,10 +71,8 @@ def test_build_makes_a_plan_of_every_precision_for_tensorrt(run_cli: RunCli, bun
         r"built in \d+\.\d s, 0\.0\d+ px of 0\.01 allowed, 0\.0 MiB, engines/host-double-\S+\.plan"
     )
     assert len(re.findall(built, stdout)) == 3
-    assert (
-        len(re.findall(r"^\[[123]/3\] \w+ .* ok       built and tested$", stderr, re.MULTILINE))
-        == 3
-    )
+    stages = re.findall(r"^\[[123]/3\] \w+ .* ok       built and tested$", stderr, re.MULTILINE)
+    assert len(stages) == 3
     assert "--engine tensorrt --precision" in stderr
 
 
@@ -116,10 +114,12 @@ def test_json_has_everything_a_script_needs(run_cli: RunCli, bundle: Path) -> No
 
 
 @pytest.mark.usefixtures("double")
-def test_a_session_runs_the_plan(run_cli: RunCli, bundle: Path, tiny_golden: Golden) -> None:
+def test_an_engine_runs_the_plan(
+    run_cli: RunCli, bundle: Path, tiny_golden: Golden, device: HostDevice
+) -> None:
     run_cli("build", bundle, "--precision=fp16")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bundle_engine, "open_device", build_bundle.open_device)
+        patch.setattr(bundle_engine, "open_device", lambda: device)
         engine = open_engine(read_bundle(bundle), precision="fp16", threads=None)
 
     found = engine.run(tiny_golden.crops)["landmarks"]

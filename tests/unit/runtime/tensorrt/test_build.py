@@ -29,7 +29,7 @@ from tests.doubles.tensorrt import VERSIONS, Plan, TensorrtDouble, plan_from_byt
 
 OPTIONS = BuildOptions(max_batch=4, opt_batch=2)
 Build = Callable[..., BuiltPlan]
-CALLS = 24  # more than a build makes, so that the last ones do not fail
+CALLS = 24  # a few more than a build makes, so that the last ones do not fail
 
 
 @pytest.fixture
