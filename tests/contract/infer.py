@@ -32,8 +32,8 @@ class Type:
     """A kind, a dotted name, and what a container holds.
 
     Of TensorRT: ``module``, ``class``, ``instance``, ``member`` (`name` is ``Owner:member``). Of
-    ours: ``own module``, ``own class``, ``own instance``, ``own function``. Containers: ``many``,
-    ``mapping``, ``tuple``, ``callable``. Else ``plain``, ``foreign`` (another library), ``none``,
+    ours: ``own module``, ``own class``, ``own instance``, ``own function``; ``union`` is one of
+    several. Containers: ``many``, ``mapping``, ``tuple``, ``callable``. Else ``plain``, ``foreign`` (another library), ``none``,
     or ``unknown``.
     """
 
@@ -127,6 +127,8 @@ class Inference:
         """Return the type of a member of a type."""
         if base.is_tensorrt:
             return self._tensorrt_attribute(base, name)
+        if base.kind == "union":
+            return join([self.attribute(one, name) for one in base.items])
         if base.kind == "own module":
             return self._exported(base.name, name)
         if base.kind in {"own class", "own instance"} and base.scope is not None:
@@ -137,6 +139,8 @@ class Inference:
 
     def called(self, function: Type, node: ast.Call, scope: Scope) -> Type:  # noqa: PLR0911  # one per form
         """Return what a call gives."""
+        if function.kind == "union":
+            return join([self.called(one, node, scope) for one in function.items])
         if function.kind == "class":
             return Type("instance", function.name)
         if function.kind == "member":
@@ -412,11 +416,13 @@ def join(types: Iterable[Type]) -> Type:
     special = {kind for kind in kinds if kind.kind not in {"plain", "foreign"}}
     if not special:
         return PLAIN if kinds else NONE
-    return next(iter(special)) if len(special) == 1 else _joined_containers(special)
+    return next(iter(special)) if len(special) == 1 else _joined(special)
 
 
-def _joined_containers(special: set[Type]) -> Type:
+def _joined(special: set[Type]) -> Type:
     kinds = {kind.kind for kind in special}
+    if all(kind.startswith("own ") or kind == "union" for kind in kinds):
+        return Type("union", "", tuple(special))
     if kinds <= {"many", "tuple", "mapping"}:
         kind = kinds.pop() if len(kinds) == 1 and kinds != {"tuple"} else "many"
         return Type(kind, "", (join([element(one) for one in special]),))

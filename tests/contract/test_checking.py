@@ -75,6 +75,29 @@ def test_collect_follows_objects_through_calls_loops_and_attributes(apis: dict[s
     }
 
 
+def test_collect_looks_into_each_class_that_an_object_may_be_of(apis: dict[str, Api]) -> None:
+    source = """
+    import tensorrt as trt
+
+    class A:
+        def __init__(self, held: trt.Runtime) -> None:
+            self.held = held
+
+    class B:
+        def __init__(self, held: trt.Runtime) -> None:
+            self.held = held
+
+    def f(a: A, b: B) -> None:
+        for one in (a, b):
+            one.held.max_threads = 2
+    """
+
+    found = found_in(source, apis)
+
+    assert found.unknown == []
+    assert Use("sample.py:14", "Runtime", "max_threads", "set") in found.uses
+
+
 @pytest.mark.parametrize(
     ("planted", "member"),
     [
