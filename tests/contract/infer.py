@@ -33,8 +33,8 @@ class Type:
 
     Of TensorRT: ``module``, ``class``, ``instance``, ``member`` (`name` is ``Owner:member``). Of
     ours: ``own module``, ``own class``, ``own instance``, ``own function``; ``union`` is one of
-    several. Containers: ``many``, ``mapping``, ``tuple``, ``callable``. Else ``plain``, ``foreign`` (another library), ``none``,
-    or ``unknown``.
+    several. Containers: ``many``, ``mapping``, ``tuple``, ``callable``. Else ``plain``,
+    ``foreign`` (another library), ``none``, or ``unknown``.
     """
 
     kind: str
