@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from facealign.bundle import Bundle, Manifest
 from facealign.errors import IntegrityError, SelfTestError
-from facealign.geometry import crops_from_frame, placement_from_boxes
+from facealign.geometry import Placement, crops_from_frame, placement_from_boxes
 
-__all__ = ["GoldenDistance", "check_golden"]
+__all__ = ["GoldenDistance", "check_golden", "check_golden_crops"]
 
 _REDUCED_MARGIN = 1.5  # of what was measured when the bundle was made
 
@@ -62,6 +62,22 @@ def check_golden(
     _check_landmarks(distance, allowed_px)
     crop = int(distance.max(axis=1).argmax())
     return GoldenDistance(float(distance[crop].max()), float(allowed_px[crop]), len(distance))
+
+
+def check_golden_crops(
+    bundle: Bundle, cut: Callable[[NDArray[np.uint8], Placement], NDArray[np.uint8]]
+) -> None:
+    """Check crops that an engine cuts against the golden ones.
+
+    Args:
+        bundle: Holds them.
+        cut: From a ``(H, W, 3)`` frame and F squares to ``(F, S, S, 3)`` crops.
+
+    Raises `SelfTestError` if one is further off than the manifest allows.
+    """
+    manifest, golden = bundle.manifest, bundle.golden()
+    crops = cut(golden.frame, placement_from_boxes(golden.boxes, manifest.crop.from_box))
+    _check_crops(crops, golden.crops[: len(crops)], max_grey=manifest.golden.max_grey)
 
 
 def _allowed_px(manifest: Manifest, precision: str, crop_count: int) -> NDArray[np.float64]:

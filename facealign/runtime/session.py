@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import final
 
@@ -9,19 +10,22 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facealign.bundle import Bundle, Manifest, read_bundle
-from facealign.errors import BackendError, UsageError
+from facealign.errors import BackendError, SelfTestError, UsageError
 from facealign.geometry import crops_from_frame, frame_from_crop, placement_from_boxes
 from facealign.runtime.engine import Engine, open_engine
+from facealign.runtime.frame_engine import FrameEngine, frames_of
 from facealign.runtime.inputs import (
     boxes_from_input,
     check_boxes_in_frame,
     check_crops,
     check_frame,
 )
-from facealign.runtime.self_test import check_golden
+from facealign.runtime.self_test import check_golden, check_golden_crops
 from facealign.spec import Landmarks, Scheme, TensorSpec, scheme_by_name
 
 __all__ = ["Session", "open_session"]
+
+_logger = logging.getLogger(__name__)
 
 
 def open_session(
@@ -54,6 +58,7 @@ def open_session(
     if self_test:
         try:
             check_golden(bundle, precision=precision, run_crops=session.run_crops)
+            session.check_frames(bundle)
         except BaseException:
             session.close()
             raise
@@ -67,10 +72,11 @@ class Session:
     `run` and `run_crops` may be called from several threads at once and give the same results.
     """
 
-    __slots__ = ("_engine", "_is_closed", "manifest", "scheme")
+    __slots__ = ("_engine", "_frames", "_is_closed", "manifest", "scheme")
 
     def __init__(self, engine: Engine, manifest: Manifest) -> None:
         self._engine = engine
+        self._frames: FrameEngine | None = frames_of(engine)
         self._is_closed = False
         self.manifest: Manifest = manifest
         self.scheme: Scheme = scheme_by_name(manifest.scheme, manifest.landmark_count)
@@ -106,8 +112,10 @@ class Session:
         corners = boxes_from_input(boxes)
         check_boxes_in_frame(corners, frame)
         placement = placement_from_boxes(corners, self.manifest.crop.from_box)
-        crops = crops_from_frame(frame, placement, self.manifest.crop)
-        outputs = self.run_crops(crops)
+        if self._frames is not None and len(placement):
+            outputs = self._checked(self._frames.run_frame(frame, placement), len(placement))
+        else:
+            outputs = self.run_crops(crops_from_frame(frame, placement, self.manifest.crop))
         return Landmarks(
             xy=frame_from_crop(outputs["landmarks"], placement).astype(np.float32),
             boxes=corners,
@@ -139,6 +147,19 @@ class Session:
             for output in self.manifest.outputs
         }
 
+    def check_frames(self, bundle: Bundle) -> None:
+        """Cut crops on the CPU from now on if the engine does not give the golden ones.
+
+        What the CPU cuts is the rule, so nothing is lost by it but time; a log line says so.
+        """
+        if self._frames is None:
+            return
+        try:
+            check_golden_crops(bundle, self._frames.crops_from_frame)
+        except SelfTestError as error:
+            _logger.warning("crops are cut on the CPU: %s", error)
+            self._frames = None
+
     def close(self) -> None:
         """Free the engine; a second call does nothing."""
         self._is_closed = True
@@ -155,15 +176,19 @@ class Session:
             raise UsageError("the session is closed; open a new one with `open_session`")
 
     def _run_batch(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-        """Return the outputs of one run, checked against the manifest.
+        return self._checked(self._engine.run(np.ascontiguousarray(crops)), len(crops))
+
+    def _checked(
+        self, outputs: dict[str, NDArray[np.float32]], count: int
+    ) -> dict[str, NDArray[np.float32]]:
+        """Return the outputs of `count` crops, checked against the manifest.
 
         Raises:
             BackendError: If they are not what it promises, or no numbers.
         """
-        outputs = self._engine.run(np.ascontiguousarray(crops))
         for promised in self.manifest.outputs:
             found = outputs.get(promised.name)
-            expected = (len(crops), *promised.shape[1:])
+            expected = (count, *promised.shape[1:])
             if found is None or found.shape != expected or found.dtype != np.float32:
                 got = "nothing" if found is None else f"{found.shape} {found.dtype}"
                 raise BackendError(

@@ -153,6 +153,8 @@ class HostDevice:
 
     def kernel(self, image: bytes, name: str) -> Kernel:
         self.count("cuModuleGetFunction")
+        if name not in self.kernels:
+            raise BackendError("cuModuleGetFunction failed: CUDA_ERROR_NOT_FOUND")
         return HostKernel(self, self.kernels[name])
 
     def make_current(self) -> None:

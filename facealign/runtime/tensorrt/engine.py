@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from facealign.errors import ShapeError, UsageError
 from facealign.runtime.tensorrt.device import Device
+from facealign.runtime.tensorrt.frame_path import CropSetup
+from facealign.runtime.tensorrt.kernels.crop import Squares
 from facealign.runtime.tensorrt.loaded_plan import LoadedPlan, load_plan
 from facealign.runtime.tensorrt.plan_contract import PlanContract
 from facealign.runtime.tensorrt.slot import Slot
@@ -31,8 +33,21 @@ class Ticket:
     number: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some of the squares."""
+
+    centre: NDArray[np.float64]
+    side: NDArray[np.float64]
+
+
 def engine_from_plan(
-    contract: PlanContract, device: Device, *, closes_device: bool = False, uses_graphs: bool = True
+    contract: PlanContract,
+    device: Device,
+    *,
+    closes_device: bool = False,
+    uses_graphs: bool = True,
+    crops: CropSetup | None = None,
 ) -> TensorrtEngine:
     """Return an engine on a plan, and nothing else is open.
 
@@ -41,6 +56,7 @@ def engine_from_plan(
         device: Where it was built for.
         closes_device: Whether the device is closed with the engine, also when this fails.
         uses_graphs: Whether runs are captured and replayed as CUDA graphs.
+        crops: What cuts crops out of frames on the device; without it there is no `run_frame`.
 
     Raises:
         BackendError: If TensorRT is absent or cannot open the plan, or memory is short.
@@ -49,7 +65,7 @@ def engine_from_plan(
     plan = load_plan(contract, device, closes_device=closes_device)
     with ExitStack() as stack:
         stack.callback(plan.close)  # the engine has a share of its own
-        return TensorrtEngine(plan, uses_graphs=uses_graphs)
+        return TensorrtEngine(plan, uses_graphs=uses_graphs, crops=crops)
 
 
 class TensorrtEngine:
@@ -63,6 +79,7 @@ class TensorrtEngine:
     Args:
         plan: Shared with other engines, if there are any; closed when the last of them is.
         uses_graphs: Whether runs are captured and replayed as CUDA graphs.
+        crops: What cuts crops out of frames on the device; without it there is no `run_frame`.
 
     Raises:
         BackendError: If memory is short.
@@ -70,8 +87,11 @@ class TensorrtEngine:
 
     name = "tensorrt"
 
-    def __init__(self, plan: LoadedPlan, *, uses_graphs: bool = True) -> None:
+    def __init__(
+        self, plan: LoadedPlan, *, uses_graphs: bool = True, crops: CropSetup | None = None
+    ) -> None:
         self.max_batch = plan.contract.max_batch
+        self.crops_frames = crops is not None
         self._plan = plan.share()
         self._changed = threading.Condition()
         self._numbers = itertools.count()
@@ -82,7 +102,8 @@ class TensorrtEngine:
         with ExitStack() as stack:
             stack.callback(self._plan.close)
             for _ in range(_SLOTS):
-                slot = Slot(plan, say_no_graph=self._say_no_graph if uses_graphs else None)
+                say = self._say_no_graph if uses_graphs else None
+                slot = Slot(plan, say_no_graph=say, crops=crops)
                 slot.open()
                 stack.callback(slot.close)
                 self._slots.append(slot)
@@ -105,6 +126,34 @@ class TensorrtEngine:
         with self._using(slot):
             slot.start(crops)
             return slot.finish()
+
+    def run_frame(
+        self, frame: NDArray[np.uint8], squares: Squares
+    ) -> dict[str, NDArray[np.float32]]:
+        """Return the outputs for crops that are cut on the device: one copy of the frame.
+
+        Args:
+            frame: ``(H, W, 3)`` uint8 BGR, any strides.
+            squares: F of them in frame pixels, 1 or more; above `max_batch` they take turns.
+
+        Raises:
+            UsageError: As `run`; or if the engine was opened without `crops`.
+            BackendError: If TensorRT or CUDA fails.
+        """
+        slot, runs = self._take(), []
+        with self._using(slot):
+            slot.load(frame)
+            for part in self._parts(squares):
+                slot.start_squares(part)
+                runs.append(slot.finish())
+        return {name: np.concatenate([run[name] for run in runs]) for name in runs[0]}
+
+    def crops_from_frame(self, frame: NDArray[np.uint8], squares: Squares) -> NDArray[np.uint8]:
+        """Return the crops that `run_frame` runs, ``(F, S, S, 3)`` uint8; raises what it does."""
+        slot = self._take()
+        with self._using(slot):
+            slot.load(frame)
+            return np.concatenate([slot.crops(part) for part in self._parts(squares)])
 
     def submit(self, crops: NDArray[np.uint8]) -> Ticket:
         """Start a run and return at once; at most two may wait to be collected.
@@ -200,6 +249,14 @@ class TensorrtEngine:
                 with self._changed:
                     self._idle.append(slot)
                     self._changed.notify_all()
+
+    def _parts(self, squares: Squares) -> list[_Part]:
+        starts = range(0, len(squares.side), self.max_batch)
+        ends = [start + self.max_batch for start in starts]
+        return [
+            _Part(squares.centre[start:end], squares.side[start:end])
+            for start, end in zip(starts, ends, strict=True)
+        ]
 
     def _check_open(self) -> None:
         if self._is_closed:

@@ -11,13 +11,15 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from facealign.errors import BackendError, GraphContractError
+from facealign.errors import BackendError, GraphContractError, UsageError
 from facealign.runtime.tensorrt.device import (
     CapturedGraph,
     DeviceBuffer,
     PinnedBuffer,
     Stream,
 )
+from facealign.runtime.tensorrt.frame_path import CropSetup, FramePath
+from facealign.runtime.tensorrt.kernels.crop import Squares
 from facealign.runtime.tensorrt.loaded_plan import BINDING_ERRORS, LoadedPlan
 from facealign.spec import TensorSpec
 
@@ -37,10 +39,19 @@ class Slot:
     Args:
         plan: Stays open at least as long as this.
         say_no_graph: Told once per batch size why there is no graph; None if none is wanted.
+        crops: What cuts crops out of frames; None if nothing does.
     """
 
-    def __init__(self, plan: LoadedPlan, *, say_no_graph: Callable[[str], None] | None) -> None:
+    def __init__(
+        self,
+        plan: LoadedPlan,
+        *,
+        say_no_graph: Callable[[str], None] | None,
+        crops: CropSetup | None = None,
+    ) -> None:
         self._plan = plan
+        self._crops = crops
+        self._frames: FramePath | None = None
         self._device = plan.device
         self._say_no_graph = say_no_graph
         self._lanes: dict[int, _Lane] = {}
@@ -62,6 +73,9 @@ class Slot:
             stack.callback(self._scratch.close)
             self._input = _Staged(self._plan, contract.inputs[0], stack)
             self._outputs = [_Staged(self._plan, spec, stack) for spec in contract.outputs]
+            if self._crops is not None:
+                self._frames = FramePath(device, self._crops, max_faces=contract.max_batch)
+                stack.callback(self._frames.close)
             stack.callback(self._free_lanes)
             stack.callback(self.abandon)
             self._stack = stack.pop_all()
@@ -73,7 +87,26 @@ class Slot:
             crops: ``(B, S, S, 3)`` uint8, B from 1 to the plan's largest batch; free at return.
         """
         np.copyto(self._input.array[: len(crops)], crops)
+        self._device.make_current()
+        self._input.copy_in(self._stream, len(crops))
         self._launch(len(crops))
+
+    def load(self, frame: NDArray[np.uint8]) -> None:
+        """Queue the copy of a frame, ``(H, W, 3)`` uint8; free at return."""
+        self._device.make_current()
+        self._frame_path().load(frame, self._stream)
+
+    def start_squares(self, squares: Squares) -> None:
+        """Queue one run on squares of the frame that was loaded; `finish` must follow."""
+        self._frame_path().cut(squares, self._stream, self._input.address)
+        self._launch(len(squares.side))
+
+    def crops(self, squares: Squares) -> NDArray[np.uint8]:
+        """Return the crops of squares of the frame that was loaded, and run nothing."""
+        self._frame_path().cut(squares, self._stream, self._input.address)
+        self._input.copy_out(self._stream, len(squares.side))
+        self._stream.synchronize()
+        return cast("NDArray[np.uint8]", self._input.array[: len(squares.side)].copy())
 
     def finish(self) -> dict[str, NDArray[np.float32]]:
         """Wait for the run, and return copies of its outputs."""
@@ -105,8 +138,13 @@ class Slot:
             self._device.make_current()
         self._stack.close()
 
+    def _frame_path(self) -> FramePath:
+        if self._frames is None:
+            raise UsageError("this engine takes crops only; open it with a kernel that cuts them")
+        return self._frames
+
     def _launch(self, batch: int) -> None:
-        self._device.make_current()
+        """Queue plan and copies out, as a graph if there is one; the input is queued already."""
         lane = self._lanes.get(batch) or self._new_lane(batch)
         if lane.graph is not None:
             lane.graph.launch(self._stream)
@@ -115,12 +153,11 @@ class Slot:
         self._current = lane
 
     def _enqueue(self, lane: _Lane) -> None:
-        """Queue the copies and the plan, one by one.
+        """Queue the plan and the copies of its outputs, one by one.
 
         Raises:
             BackendError: If CUDA or TensorRT refuses.
         """
-        self._input.copy_in(self._stream, lane.batch)
         try:
             is_queued = lane.context.execute_async_v3(self._stream.handle)
         except BINDING_ERRORS as error:

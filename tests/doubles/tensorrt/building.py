@@ -125,6 +125,7 @@ class INetworkDefinition(Object):
         tensor: ITensor = self._new(
             "ITensor", value.name, DATA_TYPES[of.elem_type], shape, is_input=is_input
         )
+        tensor._parent = None  # the network has it: one of the two references is enough
         return tensor
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import weakref
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Literal, Protocol, cast
 
 import numpy as np
@@ -205,13 +205,13 @@ def _checked(
 
     def checked(self: Object, *arguments: object, **named: object) -> Any:
         signature, given = _bound(self, signatures, method, arguments, named)
+        _check_ready(given.values())
         if method == "__init__":
             if count(call):
                 raise TypeError(_NULL)
             self._make()
         else:
-            if not self._is_ready:
-                raise TypeError(f"{name}.__init__() must be called when overriding __init__")
+            _check_ready([self])
             if count(call):
                 return self._fail(signature.returns, call)
         return None if function is None else function(self, **given)
@@ -219,6 +219,17 @@ def _checked(
     if function is not None:
         functools.update_wrapper(checked, function)
     return checked
+
+
+def _check_ready(values: Iterable[object]) -> None:
+    """Check that interfaces of the user have called the constructor of their base.
+
+    Raises:
+        TypeError: If one has not, in the words of pybind.
+    """
+    for value in values:
+        if isinstance(value, Object) and not value._is_ready:
+            raise TypeError(f"{value._own}.__init__() must be called when overriding __init__")
 
 
 def _no_failure(_: str) -> bool:
@@ -271,8 +282,7 @@ def _property(state: State, prop: str, kind: str, *, is_writable: bool) -> prope
         )
         if not (state.api.fits(value, kind) or (value is None and is_object)):
             raise TypeError(f"(): incompatible function arguments: `{prop}` takes {kind}")
-        if isinstance(value, Object) and not value._is_ready:
-            raise TypeError(f"{value._own}.__init__() must be called when overriding __init__")
+        _check_ready([value])
         call = f"{self._own}.{prop}="
         if state.count(call):
             self._fail("None", call)

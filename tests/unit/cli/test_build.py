@@ -226,6 +226,18 @@ def test_weak_typing_is_said_aloud(run_cli: RunCli, bundle: Path) -> None:
     assert read_record(bundle / "engines" / PLAN.format("fp32")).options.weakly_typed
 
 
+@pytest.mark.parametrize(
+    ("option", "is_allowed"), [("--version-compatible", True), ("--level=3", False)]
+)
+def test_only_a_version_compatible_plan_may_run_code_on_the_host(
+    run_cli: RunCli, bundle: Path, double: TensorrtDouble, option: str, is_allowed: bool
+) -> None:
+    code, _, _ = run_cli("build", bundle, "--precision=fp32", option)
+
+    assert code == 0
+    assert ("Runtime.engine_host_code_allowed=" in double.calls) is is_allowed
+
+
 @pytest.mark.usefixtures("double")
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),

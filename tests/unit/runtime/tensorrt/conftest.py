@@ -9,8 +9,11 @@ import pytest
 
 from facealign.runtime.tensorrt.plan_contract import PlanContract
 from facealign.spec import WFLW98, contract_input, contract_outputs
+from tests.doubles.cuda.fixtures import cuda
 from tests.doubles.host_device import HostDevice
 from tests.doubles.tensorrt import Plan, TensorrtDouble, bytes_from_plan
+
+__all__ = ["MAX_BATCH", "SIZE_PX", "Install", "cuda", "plan_of"]
 
 SIZE_PX = 16
 MAX_BATCH = 4

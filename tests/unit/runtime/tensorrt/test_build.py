@@ -22,7 +22,7 @@ from facealign.errors import (
 from facealign.runtime.tensorrt.build import BuiltPlan, GraphToBuild, build_plan
 from facealign.runtime.tensorrt.build_log import BuildState
 from facealign.runtime.tensorrt.build_options import BuildOptions
-from facealign.spec import contract_input, contract_outputs
+from facealign.spec import TensorSpec, contract_input, contract_outputs
 from tests.conftest import SIZE_PX, N
 from tests.doubles.host_device import HostDevice
 from tests.doubles.tensorrt import VERSIONS, Plan, TensorrtDouble, plan_from_bytes
@@ -163,11 +163,15 @@ def test_an_opset_that_is_too_new_is_said_without_a_node(graph: GraphToBuild) ->
     ("change", "message"),
     [
         ({"inputs": (contract_input(32),)}, r"input `image` must be uint8 \('B', 32, 32, 3\)"),
+        (
+            {"inputs": (TensorSpec("image", "float32", contract_input(SIZE_PX).shape),)},
+            r"input `image` must be float32 .*, and TensorRT reads \('uint8', ",
+        ),
         ({"outputs": contract_outputs(68)}, r"output `landmarks` must be float32 \('B', 68, 2\)"),
         ({"outputs": contract_outputs(N, ("pose",))}, r"output `pose` .* reads only \['landmarks"),
         ({"outputs": ()}, r"reads the outputs \['landmarks'\], the bundle has \[\]"),
     ],
-    ids=["size", "count", "missing", "more"],
+    ids=["size", "type", "count", "missing", "more"],
 )
 def test_a_graph_that_is_not_its_contract_is_refused(
     graph: GraphToBuild, change: dict[str, tuple[object, ...]], message: str
@@ -231,6 +235,25 @@ def test_words_of_tensorrt_are_in_the_error(graph: GraphToBuild) -> None:
     with pytest.raises(
         BackendError, match=r"TensorRT 10\.3\.0 cannot build the plan: \[double\] Error Code: INT"
     ):
+        build_plan(double.module, HostDevice(), graph, OPTIONS)
+
+
+def test_an_error_does_not_keep_what_tensorrt_made(graph: GraphToBuild) -> None:
+    double = TensorrtDouble("10.3")
+    double.refused = {"Gemm": "no kernel"}
+
+    with pytest.raises(TargetError) as caught:
+        build_plan(double.module, HostDevice(), graph, OPTIONS)
+
+    assert double.objects_alive() == {}
+    assert caught.value.__traceback__ is not None
+
+
+def test_a_refused_profile_is_an_error(graph: GraphToBuild) -> None:
+    double = TensorrtDouble("10.3")
+    double.module.IBuilderConfig.add_optimization_profile = lambda *_: -1
+
+    with pytest.raises(BackendError, match=r"TensorRT 10\.3\.0 cannot take the batch sizes"):
         build_plan(double.module, HostDevice(), graph, OPTIONS)
 
 

@@ -16,7 +16,7 @@ from facealign.runtime.session import Session
 from facealign.runtime.tensorrt.device import open_device
 from facealign.runtime.tensorrt.engine import engine_from_plan
 from facealign.runtime.tensorrt.plan_contract import PlanContract
-from tests.doubles.cuda import COMPILER, Double
+from tests.doubles.cuda import Double
 from tests.doubles.host_device import HostDevice
 from tests.doubles.libcuda_memory import LibcudaMemory
 from tests.doubles.tensorrt import TensorrtDouble
@@ -27,18 +27,11 @@ RUNS = 10_000
 WARM_UP = 50
 # Memory that our code and numpy hold; measured 0 to 1 kB, which is of the last run.
 GROWTH_BYTES = 8192
-OURS = [tracemalloc.Filter(True, f"*/{name}/*") for name in ("facealign", "numpy")]
-BOXES = [[10.2, 8.7, 40.1, 39.0], [20, 20, 50, 52]]
-
-
-@pytest.fixture
-def cuda() -> Iterator[Double]:
-    if COMPILER is None:
-        pytest.skip("no g++ to build the CUDA double with")
-    driver = Double()
-    driver.reset()
-    yield driver
-    driver.reset()
+OURS = [
+    tracemalloc.Filter(inclusive=True, filename_pattern=f"*/{name}/*")
+    for name in ("facealign", "numpy")
+]
+BOXES = np.array([[10.2, 8.7, 40.1, 39.0], [20, 20, 50, 52]])
 
 
 @pytest.fixture
