@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from facealign.bundle import Golden, Manifest, files_from_golden, write_bundle
+from facealign.bundle import Golden, Manifest, files_from_golden, read_bundle, write_bundle
 from facealign.errors import IntegrityError, SelfTestError
 from facealign.runtime import open_session
 from facealign.runtime.fake_engine import FakeEngine
+from facealign.runtime.self_test import check_golden_crops
 
 WriteGolden = Callable[[Golden], Path]
 WriteInt8 = Callable[[tuple[float, ...]], Path]
@@ -162,3 +163,17 @@ def test_open_session_compares_the_landmarks_beside_those(
 
     with pytest.raises(SelfTestError, match=r"landmark 41 of golden crop 2 is 0.5000 px off"):
         open_session(bundle)
+
+
+def test_golden_crops_may_be_cut_by_an_engine(tiny_bundle: Path, tiny_golden: Golden) -> None:
+    check_golden_crops(read_bundle(tiny_bundle), lambda *_: tiny_golden.crops[:2])
+
+
+def test_golden_crops_name_the_worst_that_an_engine_cuts(
+    tiny_bundle: Path, tiny_golden: Golden
+) -> None:
+    crops = tiny_golden.crops[:2].copy()
+    crops[1, 3, 4, 0] ^= 128
+
+    with pytest.raises(SelfTestError, match="golden crop 1 is 128 grey levels off, at most 4 are"):
+        check_golden_crops(read_bundle(tiny_bundle), lambda *_: crops)
