@@ -629,6 +629,11 @@ EXPORT int cuEventElapsedTime(float* milliseconds, Handle start, Handle end) {
   return SUCCESS;
 }
 
+// The name that a program compiled with CUDA 12.8 or newer asks for, such as pycuda.
+EXPORT int cuEventElapsedTime_v2(float* milliseconds, Handle start, Handle end) {
+  return cuEventElapsedTime(milliseconds, start, end);
+}
+
 // -------------------------------------------------------------------------------- memory and copies
 
 EXPORT int cuMemAlloc_v2(Address* address, size_t size) {
@@ -839,6 +844,10 @@ EXPORT int cuModuleLoadData(Handle* module, const void* image) {
   return SUCCESS;
 }
 
+EXPORT int cuModuleLoadDataEx(Handle* module, const void* image, unsigned, int*, void**) {
+  return cuModuleLoadData(module, image);
+}
+
 EXPORT int cuModuleGetFunction(Handle* function, Handle handle, const char* name) {
   ENTER(CONTEXT);
   Lock lock(state().mutex);
@@ -876,6 +885,14 @@ EXPORT int cuModuleUnload(Handle handle) {
   return error;
 }
 
+// Deprecated, and of no use beside cuLaunchKernel; pycuda calls it before that all the same.
+EXPORT int cuFuncSetBlockShape(Handle handle, int x, int y, int z) {
+  ENTER(CONTEXT);
+  Lock lock(state().mutex);
+  if (!find(state().functions, handle)) return INVALID_HANDLE;
+  return x < 1 || y < 1 || z < 1 || x * y * z > 1024 ? INVALID_VALUE : SUCCESS;
+}
+
 EXPORT int cuLaunchKernel(Handle handle, unsigned gx, unsigned gy, unsigned gz, unsigned bx,
                           unsigned by, unsigned bz, unsigned shared, Handle stream_handle,
                           void** parameters, void** extra) {
@@ -909,6 +926,37 @@ EXPORT int cuLaunchKernel(Handle handle, unsigned gx, unsigned gy, unsigned gz, 
     return static_cast<int>(SUCCESS);
   });
 }
+
+// ----------------------------------------------------------------- what only an import asks for
+
+// pycuda is linked with these; facealign calls none, and whoever does is told so.
+#define X(name) EXPORT int name() { int error = enter(__func__, NOTHING); return error ? error : NOT_SUPPORTED; }
+X(cuArray3DCreate_v2) X(cuArray3DGetDescriptor_v2) X(cuArrayCreate_v2) X(cuArrayDestroy)
+X(cuArrayGetDescriptor_v2) X(cuCtxAttach) X(cuCtxCreate_v4) X(cuCtxDetach)
+X(cuCtxDisablePeerAccess) X(cuCtxEnablePeerAccess) X(cuCtxGetCacheConfig) X(cuCtxGetLimit)
+X(cuCtxGetSharedMemConfig) X(cuCtxSetCacheConfig) X(cuCtxSetLimit) X(cuCtxSetSharedMemConfig)
+X(cuDeviceCanAccessPeer) X(cuDeviceGetByPCIBusId) X(cuDeviceGetPCIBusId) X(cuFuncGetAttribute)
+X(cuFuncSetAttribute) X(cuFuncSetCacheConfig) X(cuFuncSetSharedSize)
+X(cuIpcCloseMemHandle) X(cuIpcGetEventHandle) X(cuIpcGetMemHandle) X(cuIpcOpenEventHandle)
+X(cuIpcOpenMemHandle_v2) X(cuLaunch) X(cuLaunchGrid) X(cuLaunchGridAsync) X(cuLinkAddData_v2)
+X(cuLinkAddFile_v2) X(cuLinkComplete) X(cuLinkCreate_v2) X(cuLinkDestroy) X(cuMemAllocManaged)
+X(cuMemAllocPitch_v2) X(cuMemGetAddressRange_v2) X(cuMemHostGetFlags) X(cuMemHostRegister_v2)
+X(cuMemHostUnregister) X(cuMemcpy2DAsync_v2) X(cuMemcpy2DUnaligned_v2) X(cuMemcpy2D_v2)
+X(cuMemcpy3DAsync_v2) X(cuMemcpy3DPeer) X(cuMemcpy3DPeerAsync) X(cuMemcpy3D_v2)
+X(cuMemcpyAtoA_v2) X(cuMemcpyAtoD_v2) X(cuMemcpyAtoH_v2) X(cuMemcpyDtoA_v2)
+X(cuMemcpyDtoDAsync_v2) X(cuMemcpyDtoD_v2) X(cuMemcpyDtoH_v2) X(cuMemcpyHtoA_v2)
+X(cuMemcpyHtoD_v2) X(cuMemcpyPeer) X(cuMemcpyPeerAsync) X(cuMemsetD16Async) X(cuMemsetD16_v2)
+X(cuMemsetD2D16Async) X(cuMemsetD2D16_v2) X(cuMemsetD2D32Async) X(cuMemsetD2D32_v2)
+X(cuMemsetD2D8Async) X(cuMemsetD2D8_v2) X(cuMemsetD32Async) X(cuMemsetD32_v2) X(cuMemsetD8_v2)
+X(cuModuleGetGlobal_v2) X(cuModuleGetSurfRef) X(cuModuleGetTexRef) X(cuModuleLoad)
+X(cuParamSetSize) X(cuParamSetTexRef) X(cuParamSetf) X(cuParamSeti) X(cuParamSetv)
+X(cuProfilerInitialize) X(cuProfilerStart) X(cuProfilerStop) X(cuStreamAttachMemAsync)
+X(cuSurfRefGetArray) X(cuSurfRefSetArray) X(cuTexRefCreate) X(cuTexRefDestroy)
+X(cuTexRefGetAddressMode) X(cuTexRefGetAddress_v2) X(cuTexRefGetArray) X(cuTexRefGetFilterMode)
+X(cuTexRefGetFlags) X(cuTexRefGetFormat) X(cuTexRefSetAddress2D_v3) X(cuTexRefSetAddressMode)
+X(cuTexRefSetAddress_v2) X(cuTexRefSetArray) X(cuTexRefSetFilterMode) X(cuTexRefSetFlags)
+X(cuTexRefSetFormat)
+#undef X
 
 // ---------------------------------------------------------------------------------- control by tests
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from ctypes import byref, c_void_p
 from functools import partial
 
@@ -47,15 +46,12 @@ def capture_graph(
     """
     with context:
         graph = _captured(driver, handle_of(stream), enqueue)
-        with ExitStack() as undo:
-            try:
-                executable = driver.made("cuGraphInstantiateWithFlags", graph, 0)
-                made = DriverGraph(driver, context, executable)
-                undo.callback(made.close)
-            finally:
-                driver.call("cuGraphDestroy", graph)
-            undo.pop_all()
-        return made
+        try:
+            executable = driver.made("cuGraphInstantiateWithFlags", graph, 0)
+            captured = DriverGraph(driver, context, executable)
+        finally:
+            driver.call("cuGraphDestroy", graph)
+        return captured
 
 
 def _captured(driver: Driver, stream: int, enqueue: Callable[[], None]) -> int:

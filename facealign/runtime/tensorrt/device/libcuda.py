@@ -20,7 +20,13 @@ from facealign.runtime.tensorrt.device.libcuda_objects import (
     CtypesStream,
 )
 from facealign.runtime.tensorrt.device.protocol import DeviceInfo, PinnedBuffer, Stream
-from facealign.runtime.tensorrt.device.resource import Context, Resource, checked_view, handle_of
+from facealign.runtime.tensorrt.device.resource import (
+    Context,
+    Resource,
+    checked_size,
+    checked_view,
+    handle_of,
+)
 
 __all__ = ["CtypesDevice"]
 
@@ -69,14 +75,14 @@ class CtypesDevice:
     def device_buffer(self, size: int) -> CtypesDeviceBuffer:
         """Return `size` bytes, 1 or more, whose content is undefined."""
         with self._context:
-            address = self._driver.address("cuMemAlloc_v2", size)
+            address = self._driver.address("cuMemAlloc_v2", checked_size(size))
             return CtypesDeviceBuffer(self._driver, self._context, address, size)
 
     def pinned_buffer(self, size: int, *, mapped: bool = False) -> CtypesPinnedBuffer:
         """Return `size` bytes, 1 or more, all 0; `mapped` gives it a `device_address`."""
         flags = _PORTABLE | (_MAPPED if mapped else 0)
         with self._context:
-            pointer = self._driver.made("cuMemHostAlloc", size, flags)
+            pointer = self._driver.made("cuMemHostAlloc", checked_size(size), flags)
             buffer = CtypesPinnedBuffer(self._driver, self._context, pointer, size)
             if mapped:
                 buffer.map()

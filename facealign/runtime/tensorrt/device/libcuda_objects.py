@@ -5,13 +5,14 @@ from __future__ import annotations
 import ctypes
 from ctypes import byref, c_float, c_void_p
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facealign.runtime.tensorrt.device.driver import Driver
 from facealign.runtime.tensorrt.device.protocol import Event, KernelArgument, Stream
-from facealign.runtime.tensorrt.device.resource import Context, Resource, handle_of
+from facealign.runtime.tensorrt.device.resource import Context, Resource, close_all, handle_of
 
 __all__ = [
     "CtypesDeviceBuffer",
@@ -23,10 +24,14 @@ __all__ = [
 
 
 class CtypesStream(Resource):
-    """A `Stream`."""
+    """A `Stream`; `close` waits for its work, which CUDA itself would let go on."""
+
+    is_stream: ClassVar[bool] = True
 
     def __init__(self, driver: Driver, context: Context, handle: int) -> None:
-        super().__init__(context, handle, partial(driver.call, "cuStreamDestroy_v2", handle))
+        wait = partial(driver.call, "cuStreamSynchronize", handle)
+        destroy = partial(driver.call, "cuStreamDestroy_v2", handle)
+        super().__init__(context, handle, partial(close_all, (wait, destroy)))
         self._driver = driver
 
     def synchronize(self) -> None:

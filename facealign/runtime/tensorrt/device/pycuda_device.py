@@ -23,7 +23,7 @@ from facealign.runtime.tensorrt.device.pycuda_objects import (
     PycudaStream,
     pycuda_stream,
 )
-from facealign.runtime.tensorrt.device.resource import checked_view
+from facealign.runtime.tensorrt.device.resource import checked_size, checked_view
 
 if TYPE_CHECKING:
     import pycuda.driver as cuda
@@ -76,14 +76,14 @@ class PycudaDevice:
     def device_buffer(self, size: int) -> PycudaDeviceBuffer:
         """Return `size` bytes, 1 or more, whose content is undefined."""
         with self._context:
-            return PycudaDeviceBuffer(self._context, self._cuda.mem_alloc(size), size)
+            return PycudaDeviceBuffer(self._context, self._cuda.mem_alloc(checked_size(size)), size)
 
     def pinned_buffer(self, size: int, *, mapped: bool = False) -> PycudaPinnedBuffer:
         """Return `size` bytes, 1 or more, all 0; `mapped` gives it a `device_address`."""
         flags = self._cuda.host_alloc_flags
         wanted = flags.PORTABLE | (flags.DEVICEMAP if mapped else 0)
         with self._context:
-            array = self._cuda.pagelocked_empty(size, np.uint8, mem_flags=wanted)
+            array = self._cuda.pagelocked_empty(checked_size(size), np.uint8, mem_flags=wanted)
             buffer = PycudaPinnedBuffer(self._context, array)
             if mapped:
                 buffer.map()

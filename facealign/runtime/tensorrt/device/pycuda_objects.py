@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,9 @@ _SCALARS: dict[type, Callable[[int | float], np.number]] = {
 
 
 class PycudaStream(Resource):
-    """A `Stream`."""
+    """A `Stream`; `close` waits for its work, which CUDA itself would let go on."""
+
+    is_stream: ClassVar[bool] = True
 
     def __init__(self, context: Context, stream: cuda.Stream) -> None:
         super().__init__(context, stream.handle, self._drop)
@@ -48,7 +50,8 @@ class PycudaStream(Resource):
             self.stream.synchronize()
 
     def _drop(self) -> None:
-        self.stream = None  # the last reference: pycuda frees it now
+        stream, self.stream = self.stream, None
+        stream.synchronize()  # and here goes the last reference: pycuda frees it
 
 
 class PycudaEvent(Resource):

@@ -6,14 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facealign.runtime.tensorrt.device.protocol import PinnedBuffer
 
-__all__ = ["Context", "Resource", "checked_view", "close_all", "handle_of"]
+__all__ = ["Context", "Resource", "checked_size", "checked_view", "close_all", "handle_of"]
 
 
 class _HasHandle(Protocol):
@@ -47,9 +47,17 @@ class Context(ABC):
         """Give the context back."""
 
     def close(self) -> None:
-        """Free what is open in it, the newest first, and give it back."""
-        resources = reversed(list(self.resources.values()))
-        close_all([*(resource.close for resource in resources), self.release])
+        """Free what is open in it, and give it back; a second call does nothing."""
+        try:
+            # Twice: what one call failed to reach is within reach of the next.
+            close_all([self._close_resources, self._close_resources, self.release])
+        finally:
+            self.resources.clear()
+
+    def _close_resources(self) -> None:
+        """Free the streams, whose work uses the rest, and then the newest first."""
+        newest_first = reversed(list(self.resources.values()))
+        close_all(one.close for one in sorted(newest_first, key=lambda one: not one.is_stream))
 
 
 class Resource:
@@ -57,6 +65,8 @@ class Resource:
 
     The context keeps it until then, so that nothing outlives its device, whatever call failed.
     """
+
+    is_stream: ClassVar[bool] = False
 
     def __init__(self, context: Context, handle: int, free: Callable[[], None]) -> None:
         self.handle = handle
@@ -87,6 +97,13 @@ def handle_of(thing: _HasHandle) -> int:
     if thing.handle == 0:
         raise ValueError(f"the {type(thing).__name__} is closed; use it before its `close`")
     return thing.handle
+
+
+def checked_size(size: int) -> int:
+    """Return `size`; CUDA's own words for none say too little."""
+    if size < 1:
+        raise ValueError(f"`size` must be 1 or more, got {size}")
+    return size
 
 
 def checked_view(buffer: PinnedBuffer, size: int) -> NDArray[np.uint8]:

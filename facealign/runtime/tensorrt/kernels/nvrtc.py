@@ -61,6 +61,7 @@ class Nvrtc:
         major, minor = c_int(), c_int()
         self._call("nvrtcVersion", byref(major), byref(minor))
         self.version = (major.value, minor.value)
+        self._builtins = _loaded_builtins(self.library, self.version)
 
     def compile(
         self, source: str, *, compute_capability: tuple[int, int], options: Sequence[str] = ()
@@ -184,3 +185,9 @@ def _loaded(candidates: Sequence[str]) -> tuple[str, ctypes.CDLL]:
         "CUDA's package `cuda-nvrtc-<version>`, or the wheel `nvidia-cuda-nvrtc` of the driver's "
         "CUDA"
     )
+
+
+def _loaded_builtins(library: str, version: tuple[int, int]) -> ctypes.CDLL | None:
+    """Load what NVRTC loads by name when it compiles; that of 13.0 does not look beside itself."""
+    beside = Path(library).with_name(f"libnvrtc-builtins.so.{version[0]}.{version[1]}")
+    return ctypes.CDLL(str(beside)) if beside.is_file() else None

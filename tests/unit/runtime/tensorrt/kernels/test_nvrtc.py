@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,17 @@ def test_cuda_home_is_searched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     monkeypatch.setenv("CUDA_HOME", str(tmp_path))
 
     assert str(tmp_path / "lib64" / "libnvrtc.so.12") in library_candidates()
+
+
+def test_the_builtins_beside_the_library_are_loaded(nvrtc: NvrtcDouble, tmp_path: Path) -> None:
+    nvrtc.version(12, 6)
+    copied, builtins = tmp_path / "libnvrtc.so.12", tmp_path / "libnvrtc-builtins.so.12.6"
+    shutil.copyfile(nvrtc.path, copied)
+    shutil.copyfile(nvrtc.path, builtins)
+
+    Nvrtc(str(copied))
+
+    assert str(builtins) in Path("/proc/self/maps").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("capability", [(8, 7), (9, 0), (11, 0)], ids=["orin", "hopper", "thor"])
