@@ -124,6 +124,16 @@ class _Binder(ast.NodeVisitor):
     def visit_Lambda(self, node: ast.Lambda) -> None:
         self._function(node, node.args, [ast.Expr(node.body)])
 
+    def visit_Call(self, node: ast.Call) -> None:
+        self.generic_visit(node)
+        if not (isinstance(node.func, ast.Name) and node.func.id in {"sorted", "min", "max"}):
+            return
+        for keyword in node.keywords:  # its key takes what is sorted
+            if isinstance(keyword.value, ast.Lambda) and node.args:
+                inner = self.scope.children[keyword.value]
+                (name,) = inner.bindings
+                inner.bindings[name] = [Binding("element", node.args[0], self.scope)]
+
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         self._bind(node.name, "class", node)
         scope = self._child("class", node.name, node)

@@ -75,6 +75,20 @@ def test_collect_follows_objects_through_calls_loops_and_attributes(apis: dict[s
     }
 
 
+def test_collect_knows_what_a_key_is_given(apis: dict[str, Api]) -> None:
+    source = """
+    import tensorrt as trt
+
+    def f(found: list[trt.ITensor]) -> object:
+        return sorted(found, key=lambda one: one.no_such)
+    """
+
+    found = found_in(source, apis)
+
+    assert found.unknown == []
+    assert Use("sample.py:5", "ITensor", "no_such") in found.uses
+
+
 def test_collect_looks_into_each_class_that_an_object_may_be_of(apis: dict[str, Api]) -> None:
     source = """
     import tensorrt as trt
