@@ -16,7 +16,7 @@ __all__ = ["merged", "reduced"]
 
 # An engine is built from ONNX: no layer is ever added by hand.
 _LEFT_OUT = re.compile(
-    r"I\w+Layer\b.*|IPluginV2\w*|I?Plugin(CreatorV?2?|Creator)|IInt8\w+|IAlgorithm\w*|IIf\w+|"
+    r"I\w+Layer\b.*|IPluginV2\w*|I?Plugin(CreatorV?2?|Creator)|IInt8\w+|IAlgorithm\w*|I[I]f\w+|"
     r"ILoop\w*|I(Rotary|Attention|MoE)\w*|\w*(Operation|Mode|Type)(?<!FieldType)(?<!DataType)"
     r"(?<!DeviceType)(?<!LayerType)(?<!PoolType)(?<!CapabilityType)(?<!IOMode)"
     r"(?<!DimensionOperation)|BoundingBoxFormat|NodeIndices|common_\w+|attr|value"

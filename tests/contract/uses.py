@@ -201,11 +201,11 @@ class _Walker:
         elif function.kind == "unknown" and isinstance(node.func, ast.Name):
             self._unknown(node, scope, f"{ast.unparse(node.func)}(...)", node.func)
 
-    def _call_use(self, node: ast.Call, scope: Scope, owner: str, name: str, selfs: int) -> None:
+    def _call_use(self, node: ast.Call, scope: Scope, owner: str, name: str, own_self: int) -> None:
         starred = any(isinstance(argument, ast.Starred) for argument in node.args)
         starred = starred or any(keyword.arg is None for keyword in node.keywords)
         keywords = tuple(keyword.arg for keyword in node.keywords if keyword.arg)
-        positional = None if starred else len(node.args) - selfs
+        positional = None if starred else len(node.args) - own_self
         use = Use(self._where(node, scope), owner, name, "call", positional, keywords)
         self.found.uses.append(use)
 

@@ -79,8 +79,9 @@ def define_patch_crop(
         features: trtp.TensorDesc,
         grid: trtp.TensorDesc,
         outputs: tuple[trtp.TensorDesc],  # noqa: ARG001
-        tactic: int,  # noqa: ARG001
+        tactic: int,
     ) -> tuple[str | bytes, str | bytes, trtp.KernelLaunchParams, trtp.SymIntExprs]:
+        del tactic  # there is but one
         dtype = "float16" if features.dtype == trt.DataType.HALF else "float32"
         batch, channels, height, width = (features.shape_expr[axis] for axis in range(4))
         positions = grid.shape_expr[1] * grid.shape_expr[2]

@@ -53,7 +53,7 @@ def patch_crop_creator(trt: ModuleType, open_kernel: Callable[[], PatchCropKerne
 
         def create_plugin(
             self,
-            name: str,  # noqa: ARG002  # as TensorRT calls it
+            _name: str,
             field_collection: tensorrt.PluginFieldCollection,
             phase: tensorrt.TensorRTPhase,
         ) -> Any:  # noqa: ANN401
@@ -84,13 +84,13 @@ def _plugin_class(trt: ModuleType, open_kernel: Callable[[], PatchCropKernel]) -
             self.plugin_namespace = NAMESPACE
             self.plugin_version = VERSION
             self.num_outputs = 1
-            # TensorRT reads the fields after the call that gave them.
+            # Kept: TensorRT reads the fields after the call that gave them.
             self._contract = np.array([_CONTRACT], np.int32)
             self._kernel = kernel
             if must_live:
                 ctypes.pythonapi.Py_IncRef(ctypes.py_object(self))
 
-        def get_capability_interface(self, type: tensorrt.PluginCapabilityType) -> Any:  # noqa: A002, ANN401, ARG002
+        def get_capability_interface(self, _type: tensorrt.PluginCapabilityType) -> Any:  # noqa: ANN401
             return self
 
         def clone(self) -> Any:  # noqa: ANN401
@@ -98,7 +98,8 @@ def _plugin_class(trt: ModuleType, open_kernel: Callable[[], PatchCropKernel]) -
 
         def get_fields_to_serialize(self) -> Any:  # noqa: ANN401
             field = trt.PluginField(_FIELD, self._contract, trt.PluginFieldType.INT32)
-            return trt.PluginFieldCollection([field])
+            self._fields = trt.PluginFieldCollection([field])
+            return self._fields
 
         def get_output_data_types(self, input_types: list[tensorrt.DataType]) -> Any:  # noqa: ANN401
             return [input_types[0]]
@@ -106,8 +107,8 @@ def _plugin_class(trt: ModuleType, open_kernel: Callable[[], PatchCropKernel]) -
         def get_output_shapes(
             self,
             inputs: list[tensorrt.DimsExprs],
-            shape_inputs: list[tensorrt.DimsExprs],  # noqa: ARG002
-            expr_builder: tensorrt.IExprBuilder,  # noqa: ARG002
+            _shape_inputs: list[tensorrt.DimsExprs],
+            _expr_builder: tensorrt.IExprBuilder,
         ) -> Any:  # noqa: ANN401
             features, grid = inputs
             if (len(features), len(grid)) != (4, 4):
@@ -124,7 +125,7 @@ def _plugin_class(trt: ModuleType, open_kernel: Callable[[], PatchCropKernel]) -
             self,
             pos: int,
             in_out: list[tensorrt.DynamicPluginTensorDesc],
-            num_inputs: int,  # noqa: ARG002
+            _num_inputs: int,
         ) -> bool:
             """Dense FP32 or FP16 for the map and the patches alike, and FP32 for the grid."""
             here, features = in_out[pos].desc, in_out[0].desc
@@ -135,32 +136,32 @@ def _plugin_class(trt: ModuleType, open_kernel: Callable[[], PatchCropKernel]) -
 
         def configure_plugin(
             self,
-            in_: list[tensorrt.DynamicPluginTensorDesc],
-            out: list[tensorrt.DynamicPluginTensorDesc],
+            _in: list[tensorrt.DynamicPluginTensorDesc],
+            _out: list[tensorrt.DynamicPluginTensorDesc],
         ) -> None:
             """Nothing depends on the profile."""
 
         def on_shape_change(
-            self, in_: list[tensorrt.PluginTensorDesc], out: list[tensorrt.PluginTensorDesc]
+            self, _in: list[tensorrt.PluginTensorDesc], _out: list[tensorrt.PluginTensorDesc]
         ) -> None:
             """Nothing is kept of a shape."""
 
         def get_workspace_size(
             self,
-            in_: list[tensorrt.DynamicPluginTensorDesc],  # noqa: ARG002
-            out: list[tensorrt.DynamicPluginTensorDesc],  # noqa: ARG002
+            _in: list[tensorrt.DynamicPluginTensorDesc],
+            _out: list[tensorrt.DynamicPluginTensorDesc],
         ) -> int:
             return 0
 
         def get_valid_tactics(self) -> list[int]:
             return []
 
-        def set_tactic(self, tactic: int) -> None:
+        def set_tactic(self, _tactic: int) -> None:
             """There is but one."""
 
         def attach_to_context(
             self,
-            resource_context: tensorrt.IPluginResourceContext,  # noqa: ARG002
+            _resource_context: tensorrt.IPluginResourceContext,
         ) -> Any:  # noqa: ANN401
             # The kernel now, as nothing can be loaded during a capture.
             return PatchCropPlugin(open_kernel())
@@ -168,10 +169,10 @@ def _plugin_class(trt: ModuleType, open_kernel: Callable[[], PatchCropKernel]) -
         def enqueue(
             self,
             input_desc: list[tensorrt.PluginTensorDesc],
-            output_desc: list[tensorrt.PluginTensorDesc],  # noqa: ARG002
+            _output_desc: list[tensorrt.PluginTensorDesc],
             inputs: list[int],
             outputs: list[int],
-            workspace: int,  # noqa: ARG002
+            _workspace: int,
             stream: int,
         ) -> None:
             if self._kernel is None:

@@ -6,7 +6,8 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from facealign.errors import BackendError, MissingLibraryError
-from facealign.runtime.tensorrt.device import Device
+from facealign.runtime.tensorrt.device import Device, DeviceInfo
+from facealign.runtime.tensorrt.kernels.nvrtc import Nvrtc
 from facealign.runtime.tensorrt.plugins import register
 from facealign.runtime.tensorrt.plugins.launch import KERNELS
 from facealign.runtime.tensorrt.plugins.register import patch_crop_ptx, register_patch_crop
@@ -91,3 +92,22 @@ def test_ptx_is_asked_for_a_virtual_architecture(
     assert ptx
     assert nvrtc.calls("nvrtcGetPTX") == 1
     assert nvrtc.calls("nvrtcGetCUBIN") == 0
+
+
+@pytest.mark.parametrize("capability", [(8, 7), (9, 0), (11, 0)], ids=["Orin", "Hopper", "Thor"])
+def test_real_nvrtc_compiles_ptx_with_the_conversions_of_float16(
+    capability: tuple[int, int],
+) -> None:
+    try:
+        Nvrtc()
+    except MissingLibraryError as error:
+        pytest.skip(str(error))
+    info = DeviceInfo(
+        "any", capability, is_integrated=False, memory_bytes=1, driver_version=(13, 0)
+    )
+
+    ptx = patch_crop_ptx(info)
+
+    assert all(f".entry {name}(".encode() in ptx for name in KERNELS.values())
+    assert b"cvt.f32.f16" in ptx
+    assert b"cvt.rn.f16.f32" in ptx
