@@ -38,6 +38,7 @@ BY_NETWORK = (
     "test_tensorrt_rules.py",
     "test_precision.py",
     "test_quantize.py",
+    "test_tensorrt_engine.py",
     "test_sdfl_full_size.py",
     "test_heat_maps_full_size.py",
 )

@@ -7,7 +7,6 @@ import gc
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,10 +43,13 @@ MAX_BATCH = 4
 # ONNX Runtime on both sides, in batches of other sizes; fractions of the crop.
 SAME = 1e-5
 
-pytestmark = [
-    pytest.mark.parametrize("name", NAMES, indirect=True),
-    pytest.mark.skipif(COMPILER is None, reason="no g++ to build the CUDA double with"),
-]
+pytestmark = pytest.mark.skipif(COMPILER is None, reason="no g++ to build the CUDA double with")
+
+
+@pytest.fixture(params=NAMES, scope="module")
+def name(request: pytest.FixtureRequest) -> str:
+    found: str = request.param
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +69,13 @@ def graphs(model: Model, graph: bytes) -> dict[Precision, bytes]:
     }
 
 
-@pytest.fixture
-def bundle(tmp_path: Path, model: Model, name: str, graphs: dict[Precision, bytes]) -> Bundle:
+@pytest.fixture(scope="module")
+def bundle(
+    tmp_path_factory: pytest.TempPathFactory,
+    model: Model,
+    name: str,
+    graphs: dict[Precision, bytes],
+) -> Bundle:
     """Return a bundle with the three graphs, and the self-test of the module."""
     golden = golden_of(model)
     shipped = {
@@ -77,7 +84,8 @@ def bundle(tmp_path: Path, model: Model, name: str, graphs: dict[Precision, byte
     }
     manifest = bundle_manifest(model, tiny_checkpoint(name), shipped, settings={})
     files = bundle_files(model, shipped, golden, None)
-    return read_bundle(write_bundle(tmp_path / "tiny.facealign", manifest, files))
+    folder = tmp_path_factory.mktemp("bundle") / "tiny.facealign"
+    return read_bundle(write_bundle(folder, manifest, files))
 
 
 def entry(precision: Precision, golden_px: tuple[float, ...]) -> GraphEntry:
@@ -111,7 +119,7 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[Double]:
     double.reset()
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("precision", PRECISIONS, ids="as:{}".format)
 def test_build_and_session_give_the_landmarks_of_the_graph(
     monkeypatch: pytest.MonkeyPatch,
     bundle: Bundle,

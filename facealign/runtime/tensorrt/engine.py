@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from facealign.errors import ShapeError, UsageError
 from facealign.runtime.tensorrt.device import Device
-from facealign.runtime.tensorrt.frame_path import CropSetup
+from facealign.runtime.tensorrt.frame_path import CropSetup, parts_of
 from facealign.runtime.tensorrt.kernels.crop import Squares
 from facealign.runtime.tensorrt.loaded_plan import LoadedPlan, load_plan
 from facealign.runtime.tensorrt.plan_contract import PlanContract
@@ -31,14 +31,6 @@ class Ticket:
     """Stands for crops that were submitted."""
 
     number: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Some of the squares."""
-
-    centre: NDArray[np.float64]
-    side: NDArray[np.float64]
 
 
 def engine_from_plan(
@@ -143,7 +135,7 @@ class TensorrtEngine:
         slot, runs = self._take(), []
         with self._using(slot):
             slot.load(frame)
-            for part in self._parts(squares):
+            for part in parts_of(squares, self.max_batch):
                 slot.start_squares(part)
                 runs.append(slot.finish())
         return {name: np.concatenate([run[name] for run in runs]) for name in runs[0]}
@@ -153,7 +145,7 @@ class TensorrtEngine:
         slot = self._take()
         with self._using(slot):
             slot.load(frame)
-            return np.concatenate([slot.crops(part) for part in self._parts(squares)])
+            return np.concatenate([slot.crops(part) for part in parts_of(squares, self.max_batch)])
 
     def submit(self, crops: NDArray[np.uint8]) -> Ticket:
         """Start a run and return at once; at most two may wait to be collected.
@@ -249,14 +241,6 @@ class TensorrtEngine:
                 with self._changed:
                     self._idle.append(slot)
                     self._changed.notify_all()
-
-    def _parts(self, squares: Squares) -> list[_Part]:
-        starts = range(0, len(squares.side), self.max_batch)
-        ends = [start + self.max_batch for start in starts]
-        return [
-            _Part(squares.centre[start:end], squares.side[start:end])
-            for start, end in zip(starts, ends, strict=True)
-        ]
 
     def _check_open(self) -> None:
         if self._is_closed:

@@ -12,7 +12,7 @@ from facealign.runtime.tensorrt.device import Device, DeviceBuffer, PinnedBuffer
 from facealign.runtime.tensorrt.kernels.crop import Bilinear, CropKernel, DeviceFrame, Squares
 from facealign.spec import CropSpec
 
-__all__ = ["CropSetup", "FramePath"]
+__all__ = ["CropSetup", "FramePath", "parts_of"]
 
 _CHANNELS = 3
 
@@ -30,6 +30,22 @@ class CropSetup:
     image: bytes
     spec: CropSpec
     bilinear: Bilinear = "exact"
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some of the squares."""
+
+    centre: NDArray[np.float64]
+    side: NDArray[np.float64]
+
+
+def parts_of(squares: Squares, size: int) -> list[Squares]:
+    """Return the squares in turns of at most `size`."""
+    return [
+        _Part(squares.centre[start : start + size], squares.side[start : start + size])
+        for start in range(0, len(squares.side), size)
+    ]
 
 
 class FramePath:
