@@ -25,10 +25,14 @@ class ConstantAdjacency:
     """A learned adjacency, by neighbours.
 
     Attributes:
+        nodes: ``(B, F, N)`` features of landmarks.
+        mixing: What they are multiplied with.
         indices: ``(M, K)`` which landmark, 0 to N - 1; 0 where a column has fewer than K.
         weights: ``(M, K)`` how much of it; 0 where a column has fewer than K.
     """
 
+    nodes: ir.Value
+    mixing: ir.Value
     indices: _Integers
     weights: NDArray[np.generic]
 
@@ -38,12 +42,16 @@ class ComputedAdjacency:
     """An adjacency that is computed from the image, by neighbours.
 
     Attributes:
+        nodes: ``(B, F, N)`` features of landmarks.
+        mixing: What they are multiplied with.
         indices: ``(M, K)`` which landmark.
         places: ``(M, K)`` where in `values` its weight is; where a column has fewer than K, a place
             that is always 0.
         values: ``(B, P)`` the weights of all edges.
     """
 
+    nodes: ir.Value
+    mixing: ir.Value
     indices: _Integers
     places: _Integers
     values: ir.Value
@@ -67,13 +75,15 @@ def adjacency_of(node: ir.Node) -> ConstantAdjacency | ComputedAdjacency | None:
     """
     if node.op_type != "MatMul" or node.domain not in STANDARD_DOMAINS:
         return None
-    left, right = node.inputs
-    count = _last_size(left)
-    if right is None or count is None or not _feeds_convolutions(node.outputs[0]):
+    nodes, mixing = node.inputs
+    count = _last_size(nodes)
+    if nodes is None or mixing is None or count is None:
         return None
-    array = _constant_array(right)
+    if not _feeds_convolutions(node.outputs[0]):
+        return None
+    array = _constant_array(mixing)
     if array is None:
-        return _computed(right, count)
+        return _computed(nodes, mixing, count)
     if not _is_mixing(array, count):
         return None
     columns = _neighbours(array.T != 0, count)
@@ -81,7 +91,8 @@ def adjacency_of(node: ir.Node) -> ConstantAdjacency | ComputedAdjacency | None:
         return None
     indices, used = columns
     weights = np.take_along_axis(array.T, indices, axis=1)
-    return ConstantAdjacency(indices, np.where(used, weights, 0).astype(array.dtype))
+    kept = np.where(used, weights, 0).astype(array.dtype)
+    return ConstantAdjacency(nodes, mixing, indices, kept)
 
 
 def _last_size(value: ir.Value | None) -> int | None:
@@ -131,9 +142,9 @@ def _neighbours(edges: NDArray[np.bool_], count: int) -> tuple[_Integers, NDArra
     return np.where(used, order, 0), used
 
 
-def _computed(right: ir.Value, count: int) -> ComputedAdjacency | None:
-    reshape = _producer(right, "Reshape")
-    shape = () if right.shape is None else tuple(right.shape)[1:]
+def _computed(nodes: ir.Value, mixing: ir.Value, count: int) -> ComputedAdjacency | None:
+    reshape = _producer(mixing, "Reshape")
+    shape = () if mixing.shape is None else tuple(mixing.shape)[1:]
     gather = None if reshape is None else _producer(reshape.inputs[0], "Gather")
     if gather is None or shape not in {(count, count), (count, 2 * count)}:
         return None
@@ -149,7 +160,7 @@ def _computed(right: ir.Value, count: int) -> ComputedAdjacency | None:
         return None
     indices, used = columns
     kept = np.where(used, np.take_along_axis(places, indices, axis=1), empty[0])
-    return ComputedAdjacency(indices, kept, values)
+    return ComputedAdjacency(nodes, mixing, indices, kept, values)
 
 
 def _empty_places(values: ir.Value | None) -> _Integers | None:
