@@ -31,6 +31,11 @@ g (float[B, 3, 2] x) => (float[B, 3, 2] y)
 <float[3, 2] scale = {1, 2, 3, 4, 5, 6}>
 { y = LayerNormalization<axis = 1>(x, scale) }
 """
+FOUR_AXES = """
+g (float[B, 3, 2, 2] x) => (float[B, 3, 2, 2] y)
+<float[3, 2, 2] scale = {1, 2, 3, 4, 5, 6, 1, 1, 1, 1, 1, 1}>
+{ y = LayerNormalization<axis = 1>(x, scale) }
+"""
 # FP16 constants are given by their bits: 1 is 15360, 2 is 16384.
 HALF = """
 g (float16[B, 3, 8] x) => (float16[B, 3, 8] y)
@@ -43,6 +48,8 @@ every_form = pytest.mark.parametrize(
         pytest.param(NORMED, (3, 8), id="scale-and-bias"),
         pytest.param(NO_BIAS, (3, 8), id="no-bias"),
         pytest.param(TWO_AXES, (3, 2), id="two-axes"),
+        pytest.param(FOUR_AXES, (3, 2, 2), id="three-axes-of-four"),
+        pytest.param(FOUR_AXES.replace("axis = 1", "axis = -3"), (3, 2, 2), id="from-the-end"),
     ],
 )
 

@@ -172,6 +172,35 @@ def test_sparse_graph_conv_keeps_fp16(run: Run, rng: np.random.Generator, form: 
     assert np.abs(after - before.astype(np.float32)).max() <= 16 * np.finfo(np.float16).eps
 
 
+@every_runnable_form
+def test_sparse_graph_conv_casts_computed_weights_as_the_mixing_was_cast(
+    rng: np.random.Generator, form: Form
+) -> None:
+    model = computed_model(rng, random_adjacency(rng))
+    for node in [node for node in model.graph if node.op_type == "MatMul"]:
+        in_half(model.graph, node)
+
+    lowered = SparseGraphConvPass(form)(model).model
+
+    check_onnx(lowered)
+    assert "MatMul" not in node_counts(lowered)
+
+
+def in_half(graph: ir.Graph, product: ir.Node) -> None:
+    """Make a product of an FP32 graph one of FP16, with Casts around it."""
+    half = ir.TensorType(ir.DataType.FLOAT16)
+    for position, value in enumerate(product.inputs):
+        assert value is not None
+        cast = ir.Value(name=f"{product.outputs[0].name}.{position}", type=half, shape=value.shape)
+        graph.insert_before(product, ir.node("Cast", [value], {"to": 10}, outputs=[cast]))
+        product.replace_input_with(position, cast)
+    old = product.outputs[0]
+    full = ir.Value(name=f"{old.name}.full", type=old.type, shape=old.shape)
+    old.replace_all_uses_with(full)
+    old.type = half
+    graph.insert_after(product, ir.node("Cast", [old], {"to": 1}, outputs=[full]))
+
+
 @every_form
 def test_sparse_graph_conv_runs_twice_without_change(model: ir.Model, form: Form) -> None:
     once = SparseGraphConvPass(form)(model).model
