@@ -1,0 +1,1 @@
+"""The operators of ours that TensorRT runs as plugins."""
