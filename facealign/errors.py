@@ -20,11 +20,10 @@
     |   +-- GraphContractError         names, types, operators or shapes differ from the contract
     |   +-- SelfTestError              a bundle does not give its golden landmarks here
     +-- BudgetError                5   a reduced precision costs more accuracy than it may
+    +-- TargetError                6   what a target cannot take, or a plan of another device
     +-- BackendError               7   an engine library that is absent or unusable
     |   +-- MissingLibraryError        another library, of an extra that is not installed
     +-- IntegrityError             8   a bundle that is corrupt, forged or from a newer facealign
-
-Code 6 (target) belongs to a command that does not exist yet.
 """
 
 from __future__ import annotations
@@ -49,6 +48,7 @@ __all__ = [
     "SelfTestError",
     "ShapeError",
     "StateDictError",
+    "TargetError",
     "TraceError",
     "UnknownFamilyError",
     "UnsafeCheckpointError",
@@ -149,6 +149,12 @@ class BudgetError(FacealignError):
     """A reduced precision that was asked for by name costs more accuracy than it may."""
 
     exit_code = 5
+
+
+class TargetError(FacealignError):
+    """A graph that a target cannot take, or a plan that was built for another device."""
+
+    exit_code = 6
 
 
 class BackendError(FacealignError):

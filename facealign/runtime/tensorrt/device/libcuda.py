@@ -1,0 +1,280 @@
+"""The back `ctypes`: a `Device` over the CUDA driver alone."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from ctypes import byref, c_float, c_size_t, c_void_p
+from functools import partial
+from threading import Lock
+from types import TracebackType
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facealign.runtime.tensorrt.device.capture import DriverGraph, capture_graph
+from facealign.runtime.tensorrt.device.driver import Driver
+from facealign.runtime.tensorrt.device.protocol import (
+    DeviceInfo,
+    Event,
+    KernelArgument,
+    PinnedBuffer,
+    Stream,
+)
+from facealign.runtime.tensorrt.device.resource import Context, Resource, handle_of
+
+__all__ = ["CtypesDevice"]
+
+# Flags and attributes of cuda.h.
+_NON_BLOCKING = 1
+_NO_TIMING = 2
+_PORTABLE, _MAPPED = 1, 2
+_INTEGRATED, _MAJOR, _MINOR = 18, 75, 76
+_NAME_LENGTH = 256
+
+
+class CtypesDevice:
+    """A `Device`.
+
+    Args:
+        index: Which device, from 0, as CUDA counts them.
+        library: Path of the driver; the system's own if None.
+
+    Raises:
+        BackendError: If there is no driver or no such device.
+    """
+
+    back: Literal["pycuda", "ctypes"] = "ctypes"
+
+    def __init__(self, index: int = 0, *, library: str | None = None) -> None:
+        self._driver = driver = Driver(library)
+        driver.call("cuInit", 0)
+        ordinal = driver.number("cuDeviceGet", index)
+        self.info = _info_of(driver, ordinal)
+        self._context = _PrimaryContext(driver, ordinal)
+        self._modules: dict[bytes, Resource] = {}
+        self._loading = Lock()
+
+    def stream(self) -> CtypesStream:
+        """Return a new stream that does not wait for the default one."""
+        with self._context:
+            handle = self._driver.made("cuStreamCreate", _NON_BLOCKING)
+            return CtypesStream(self._driver, self._context, handle)
+
+    def event(self, *, timing: bool = False) -> CtypesEvent:
+        """Return a new event; only one with `timing` has `elapsed_ms`."""
+        with self._context:
+            handle = self._driver.made("cuEventCreate", 0 if timing else _NO_TIMING)
+            return CtypesEvent(self._driver, self._context, handle)
+
+    def device_buffer(self, size: int) -> CtypesDeviceBuffer:
+        """Return `size` bytes, 1 or more, whose content is undefined."""
+        with self._context:
+            address = self._driver.address("cuMemAlloc_v2", size)
+            return CtypesDeviceBuffer(self._driver, self._context, address, size)
+
+    def pinned_buffer(self, size: int, *, mapped: bool = False) -> CtypesPinnedBuffer:
+        """Return `size` bytes, 1 or more, all 0; `mapped` gives it a `device_address`."""
+        flags = _PORTABLE | (_MAPPED if mapped else 0)
+        with self._context:
+            pointer = self._driver.made("cuMemHostAlloc", size, flags)
+            buffer = CtypesPinnedBuffer(self._driver, self._context, pointer, size)
+            if mapped:
+                buffer.map()
+            return buffer
+
+    def copy_to_device(
+        self, target: int, source: PinnedBuffer, *, size: int, stream: Stream
+    ) -> None:
+        """Queue a copy of the first `size` bytes to an address of the device."""
+        pointer = _checked_pointer(source, size)
+        with self._context:
+            self._driver.call("cuMemcpyHtoDAsync_v2", target, pointer, size, handle_of(stream))
+
+    def copy_to_host(self, target: PinnedBuffer, source: int, *, size: int, stream: Stream) -> None:
+        """Queue a copy of `size` bytes from an address of the device."""
+        pointer = _checked_pointer(target, size)
+        with self._context:
+            self._driver.call("cuMemcpyDtoHAsync_v2", pointer, source, size, handle_of(stream))
+
+    def capture(self, stream: Stream, enqueue: Callable[[], None]) -> DriverGraph:
+        """Return as a graph what `enqueue` queues on `stream`; nothing of it is run."""
+        return capture_graph(self._driver, self._context, stream, enqueue)
+
+    def kernel(self, image: bytes, name: str) -> CtypesKernel:
+        """Return a function of a CUBIN or PTX image; an image is loaded once per device."""
+        with self._loading, self._context:
+            module = self._modules.get(image)
+            if module is None:
+                handle = self._driver.made("cuModuleLoadData", image)
+                unload = partial(self._driver.call, "cuModuleUnload", handle)
+                module = self._modules[image] = Resource(self._context, handle, unload)
+            function = self._driver.made(
+                "cuModuleGetFunction", handle_of(module), name.encode("ascii")
+            )
+            return CtypesKernel(self._driver, self._context, function)
+
+    def make_current(self) -> None:
+        """Make the context current in the calling thread; TensorRT asks for it."""
+        self._driver.call("cuCtxSetCurrent", self._context.handle)
+
+    def close(self) -> None:
+        """Free whatever is open on this device, and give the primary context back."""
+        self._context.close()
+
+
+class CtypesStream(Resource):
+    """A `Stream`."""
+
+    def __init__(self, driver: Driver, context: Context, handle: int) -> None:
+        super().__init__(context, handle, partial(driver.call, "cuStreamDestroy_v2", handle))
+        self._driver = driver
+
+    def synchronize(self) -> None:
+        """Wait for everything that was queued."""
+        with self._context:
+            self._driver.call("cuStreamSynchronize", handle_of(self))
+
+
+class CtypesEvent(Resource):
+    """An `Event`."""
+
+    def __init__(self, driver: Driver, context: Context, handle: int) -> None:
+        super().__init__(context, handle, partial(driver.call, "cuEventDestroy_v2", handle))
+        self._driver = driver
+
+    def record(self, stream: Stream) -> None:
+        """Set the mark behind what is queued now."""
+        with self._context:
+            self._driver.call("cuEventRecord", handle_of(self), handle_of(stream))
+
+    def synchronize(self) -> None:
+        """Wait until the mark is reached; at once if it was never set."""
+        with self._context:
+            self._driver.call("cuEventSynchronize", handle_of(self))
+
+    def elapsed_ms(self, since: Event) -> float:
+        """Return the time from another mark of the same back; both have been reached."""
+        if not isinstance(since, CtypesEvent):
+            raise TypeError(f"`since` must be an event of the back `ctypes`, got {since!r}")
+        elapsed = c_float()
+        with self._context:
+            self._driver.call(
+                "cuEventElapsedTime", byref(elapsed), handle_of(since), handle_of(self)
+            )
+        return elapsed.value
+
+
+class CtypesDeviceBuffer(Resource):
+    """A `DeviceBuffer`; `address` and `size` stay as they were when it is closed."""
+
+    def __init__(self, driver: Driver, context: Context, address: int, size: int) -> None:
+        super().__init__(context, address, partial(driver.call, "cuMemFree_v2", address))
+        self.address = address
+        self.size = size
+
+
+class CtypesPinnedBuffer(Resource):
+    """A `PinnedBuffer`; `array` is empty when it is closed."""
+
+    def __init__(self, driver: Driver, context: Context, pointer: int, size: int) -> None:
+        super().__init__(context, pointer, partial(driver.call, "cuMemFreeHost", pointer))
+        self._driver = driver
+        self.device_address: int | None = None
+        memory = (ctypes.c_uint8 * size).from_address(pointer)
+        self.array: NDArray[np.uint8] = np.frombuffer(memory, dtype=np.uint8)
+        self.array.fill(0)
+
+    def map(self) -> None:
+        """Ask where the device has it."""
+        self.device_address = self._driver.address(
+            "cuMemHostGetDevicePointer_v2", handle_of(self), 0
+        )
+
+    def close(self) -> None:
+        """Free the memory."""
+        self.array = np.empty(0, dtype=np.uint8)
+        super().close()
+
+
+class CtypesKernel:
+    """A `Kernel`; it lives as long as its device."""
+
+    def __init__(self, driver: Driver, context: Context, handle: int) -> None:
+        self._driver = driver
+        self._context = context
+        self._handle = handle
+
+    def launch(
+        self,
+        stream: Stream,
+        *,
+        grid: tuple[int, int, int],
+        block: tuple[int, int, int],
+        arguments: tuple[KernelArgument, ...],
+    ) -> None:
+        """Queue one run; the arguments are read before this returns."""
+        pointers = (c_void_p * len(arguments))(*map(ctypes.addressof, arguments))
+        shared_bytes = 0
+        with self._context:
+            self._driver.call(
+                "cuLaunchKernel",
+                self._handle,
+                *grid,
+                *block,
+                shared_bytes,
+                handle_of(stream),
+                pointers,
+                None,
+            )
+
+
+class _PrimaryContext(Context):
+    def __init__(self, driver: Driver, ordinal: int) -> None:
+        super().__init__()
+        self._driver = driver
+        self._ordinal = ordinal
+        self.handle = driver.made("cuDevicePrimaryCtxRetain", ordinal)
+
+    def __enter__(self) -> None:
+        self._driver.call("cuCtxPushCurrent_v2", handle_of(self))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._driver.made("cuCtxPopCurrent_v2")
+
+    def release(self) -> None:
+        if self.handle:
+            self.handle = 0
+            self._driver.call("cuDevicePrimaryCtxRelease_v2", self._ordinal)
+
+
+def _info_of(driver: Driver, ordinal: int) -> DeviceInfo:
+    name = ctypes.create_string_buffer(_NAME_LENGTH)
+    driver.call("cuDeviceGetName", name, _NAME_LENGTH, ordinal)
+    memory_bytes = c_size_t()
+    driver.call("cuDeviceTotalMem_v2", byref(memory_bytes), ordinal)
+    major, minor, integrated = (
+        driver.number("cuDeviceGetAttribute", attribute, ordinal)
+        for attribute in (_MAJOR, _MINOR, _INTEGRATED)
+    )
+    version = driver.number("cuDriverGetVersion")
+    return DeviceInfo(
+        name=name.value.decode(errors="replace"),
+        compute_capability=(major, minor),
+        is_integrated=bool(integrated),
+        memory_bytes=memory_bytes.value,
+        driver_version=(version // 1000, version % 1000 // 10),
+    )
+
+
+def _checked_pointer(buffer: PinnedBuffer, size: int) -> int:
+    """Return where the buffer's memory is; CUDA itself would read and write beyond it."""
+    if not 0 < size <= buffer.array.size:
+        raise ValueError(f"`size` must be 1 to {buffer.array.size}, the buffer's, got {size}")
+    return buffer.array.ctypes.data

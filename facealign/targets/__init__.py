@@ -1,0 +1,1 @@
+"""What each target can do: one file each, typed facts with their sources; stdlib only."""
