@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +12,24 @@ from facealign.bundle import Bundle, Manifest
 from facealign.errors import IntegrityError, SelfTestError
 from facealign.geometry import crops_from_frame, placement_from_boxes
 
-__all__ = ["check_golden"]
+__all__ = ["GoldenDistance", "check_golden"]
 
 _REDUCED_MARGIN = 1.5  # of what was measured when the bundle was made
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenDistance:
+    """The landmark that is furthest from golden.
+
+    Attributes:
+        max_px: How far, in crop pixels.
+        allowed_px: How far it may be.
+        crop_count: Golden crops.
+    """
+
+    max_px: float
+    allowed_px: float
+    crop_count: int
 
 
 def check_golden(
@@ -21,8 +37,8 @@ def check_golden(
     *,
     precision: str,
     run_crops: Callable[[NDArray[np.uint8]], Mapping[str, NDArray[np.float32]]],
-) -> None:
-    """Check the crop rule and the landmarks against the golden files.
+) -> GoldenDistance:
+    """Check the crop rule and the landmarks against the golden files, and return how far they are.
 
     A graph of reduced precision may be somewhat further off than it was when it was compiled: other
     kernels round otherwise, and a value that falls into the next of 256 steps moves the rest.
@@ -42,7 +58,10 @@ def check_golden(
     found = run_crops(golden.crops)["landmarks"]
     distance = np.linalg.norm(found - golden.landmarks, axis=2) * manifest.crop.size_px  # (K, N)
     undecided = np.isnan(golden.landmarks).any(axis=2) & np.isfinite(found).all(axis=2)
-    _check_landmarks(np.where(undecided, 0, distance), allowed_px)
+    distance = np.where(undecided, 0, distance)
+    _check_landmarks(distance, allowed_px)
+    crop = int(distance.max(axis=1).argmax())
+    return GoldenDistance(float(distance[crop].max()), float(allowed_px[crop]), len(distance))
 
 
 def _allowed_px(manifest: Manifest, precision: str, crop_count: int) -> NDArray[np.float64]:

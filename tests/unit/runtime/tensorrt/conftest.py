@@ -1,42 +1,59 @@
-"""The doubles of CUDA, for every test of this folder."""
+"""Plans of the double, and what runs them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+import sys
+from collections.abc import Callable
 
 import pytest
 
-from facealign.runtime.tensorrt.device import Device, open_device
-from tests.doubles.cuda import COMPILER, Double, NvrtcDouble
+from facealign.runtime.tensorrt.plan_contract import PlanContract
+from facealign.spec import WFLW98, contract_input, contract_outputs
+from tests.doubles.host_device import HostDevice
+from tests.doubles.tensorrt import Plan, TensorrtDouble, bytes_from_plan
+
+SIZE_PX = 16
+MAX_BATCH = 4
+
+Install = Callable[..., TensorrtDouble]
 
 
 @pytest.fixture
-def cuda() -> Iterator[Double]:
-    """Return the libcuda double, with nothing alive and nothing counted."""
-    if COMPILER is None:
-        pytest.skip("no g++ to build the CUDA double with")
-    double = Double()
-    double.reset()
-    yield double
-    double.reset()
+def device() -> HostDevice:
+    return HostDevice()
 
 
 @pytest.fixture
-def device(cuda: Double) -> Iterator[Device]:
-    """Return a device on the double."""
-    opened = open_device(library=str(cuda.path))
-    yield opened
-    opened.close()
+def install(monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Return a function that makes a double stand for `tensorrt`."""
+
+    def put(device: HostDevice | None, version: str = "10.3") -> TensorrtDouble:
+        double = TensorrtDouble(version, device)
+        monkeypatch.setitem(sys.modules, "tensorrt", double.module)
+        return double
+
+    return put
 
 
 @pytest.fixture
-def nvrtc(tmp_path: Path) -> Iterator[NvrtcDouble]:
-    """Return the libnvrtc double; its kernels run on the libcuda double only."""
-    if COMPILER is None:
-        pytest.skip("no g++ to build the NVRTC double with")
-    double = NvrtcDouble()
-    double.reset()
-    double.folder(tmp_path)
-    yield double
-    double.reset()
+def double(device: HostDevice, install: Install) -> TensorrtDouble:
+    return install(device)
+
+
+def plan_of(
+    graph: bytes, *, version: str = "10.3", max_batch: int = MAX_BATCH, size_px: int = SIZE_PX
+) -> bytes:
+    """Return the double's plan of a graph that takes crops, as a build would make it."""
+    shapes = [[batch, size_px, size_px, 3] for batch in (1, 1, max_batch)]
+    return bytes_from_plan(Plan(version, graph, [{"image": shapes}], {}))
+
+
+@pytest.fixture
+def contract(tiny_graph: bytes) -> PlanContract:
+    return PlanContract(
+        data=plan_of(tiny_graph),
+        inputs=(contract_input(SIZE_PX),),
+        outputs=contract_outputs(WFLW98.landmark_count),
+        max_batch=MAX_BATCH,
+        name="tiny.plan",
+    )

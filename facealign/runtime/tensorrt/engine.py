@@ -1,0 +1,216 @@
+"""The engine that runs a plan: whole batches with `run`, or a video with `submit` and `collect`."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facealign.errors import ShapeError, UsageError
+from facealign.runtime.tensorrt.device import Device
+from facealign.runtime.tensorrt.loaded_plan import LoadedPlan, load_plan
+from facealign.runtime.tensorrt.plan_contract import PlanContract
+from facealign.runtime.tensorrt.slot import Slot
+
+__all__ = ["TensorrtEngine", "Ticket", "engine_from_plan"]
+
+_logger = logging.getLogger(__name__)
+_SLOTS = 2  # one is copied while the other is computed; a third would only add delay
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """Stands for crops that were submitted."""
+
+    number: int
+
+
+def engine_from_plan(
+    contract: PlanContract, device: Device, *, closes_device: bool = False, uses_graphs: bool = True
+) -> TensorrtEngine:
+    """Return an engine on a plan, and nothing else is open.
+
+    Args:
+        contract: A plan that was checked, see `LoadedPlan`.
+        device: Where it was built for.
+        closes_device: Whether the device is closed with the engine, also when this fails.
+        uses_graphs: Whether runs are captured and replayed as CUDA graphs.
+
+    Raises:
+        BackendError: If TensorRT is absent or cannot open the plan, or memory is short.
+        GraphContractError: If the plan is not what it promises.
+    """
+    plan = load_plan(contract, device, closes_device=closes_device)
+    with ExitStack() as stack:
+        stack.callback(plan.close)  # the engine has a share of its own
+        return TensorrtEngine(plan, uses_graphs=uses_graphs)
+
+
+class TensorrtEngine:
+    """An `Engine`: may be called from several threads; two runs are under way at a time.
+
+    Arrays handed in are free at return, and those handed out are the caller's own: copies.
+    The first run of a batch size makes its context and captures its CUDA graph. After that nothing
+    is allocated on the device, nor pinned: `warm_up` does it beforehand. Memory on the device is
+    the plan's scratch memory and the largest batch, twice, and a context per batch size.
+
+    Args:
+        plan: Shared with other engines, if there are any; closed when the last of them is.
+        uses_graphs: Whether runs are captured and replayed as CUDA graphs.
+
+    Raises:
+        BackendError: If memory is short.
+    """
+
+    name = "tensorrt"
+
+    def __init__(self, plan: LoadedPlan, *, uses_graphs: bool = True) -> None:
+        self.max_batch = plan.contract.max_batch
+        self._plan = plan.share()
+        self._changed = threading.Condition()
+        self._numbers = itertools.count()
+        self._submitted: dict[int, tuple[Slot, int]] = {}  # and the thread that submitted
+        self._is_closed = False
+        self._has_said_no_graph = False
+        self._slots: list[Slot] = []
+        with ExitStack() as stack:
+            stack.callback(self._plan.close)
+            for _ in range(_SLOTS):
+                slot = Slot(plan, say_no_graph=self._say_no_graph if uses_graphs else None)
+                slot.open()
+                stack.callback(slot.close)
+                self._slots.append(slot)
+            self._stack = stack.pop_all()
+        self._idle = list(self._slots)
+
+    def run(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        """Return the outputs by name.
+
+        Args:
+            crops: ``(B, S, S, 3)`` uint8 BGR, B from 1 to `max_batch`.
+
+        Raises:
+            ShapeError: If `crops` is not of that shape and type.
+            UsageError: If the engine is closed, or everything submitted waits to be collected.
+            BackendError: If TensorRT or CUDA fails.
+        """
+        self._check_crops(crops)
+        slot = self._take()
+        with self._using(slot):
+            slot.start(crops)
+            return slot.finish()
+
+    def submit(self, crops: NDArray[np.uint8]) -> Ticket:
+        """Start a run and return at once; at most two may wait to be collected.
+
+        Raises what `run` raises.
+        """
+        self._check_crops(crops)
+        slot = self._take()
+        with self._using(slot, stays_taken=True):
+            slot.start(crops)
+        with self._changed:
+            ticket = Ticket(next(self._numbers))
+            self._submitted[ticket.number] = (slot, threading.get_ident())
+            self._changed.notify_all()
+        return ticket
+
+    def collect(self, ticket: Ticket) -> dict[str, NDArray[np.float32]]:
+        """Wait for a run that was submitted, and return its outputs; once, and in any order.
+
+        Raises:
+            UsageError: If it was collected before, or the engine is closed.
+            BackendError: If the run failed.
+        """
+        with self._changed:
+            self._check_open()
+            slot, _ = self._submitted.pop(ticket.number, (None, 0))
+            if slot is None:
+                raise UsageError(f"there is nothing to collect for {ticket}; collect it once")
+        with self._using(slot):
+            return slot.finish()
+
+    def warm_up(self, batches: Iterable[int]) -> None:
+        """Run zeros of these batch sizes, so that no later run has to make or capture anything.
+
+        Raises what `run` raises.
+        """
+        spec = self._plan.contract.inputs[0]
+        rows = tuple(int(axis) for axis in spec.shape[1:])
+        for batch, slot in itertools.product(batches, self._slots):
+            crops = np.zeros((batch, *rows), np.uint8)
+            self._check_crops(crops)
+            self._take(slot)
+            with self._using(slot):
+                slot.start(crops)
+                slot.finish()
+
+    def close(self) -> None:
+        """Free everything; runs under way in other threads finish, and tickets are void."""
+        with self._changed:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            self._changed.notify_all()
+            self._idle.extend(slot for slot, _ in self._submitted.values())
+            self._submitted.clear()
+            self._changed.wait_for(lambda: len(self._idle) == len(self._slots))
+        self._stack.close()
+
+    def _take(self, wanted: Slot | None = None) -> Slot:
+        """Return a slot that nobody is in, waiting for other threads if need be."""
+        with self._changed:
+            self._check_open()
+            while not (free := [slot for slot in self._idle if wanted in {None, slot}]):
+                me = threading.get_ident()
+                if all(owner == me for _, owner in self._submitted.values()) and (
+                    len(self._submitted) == len(self._slots)
+                ):
+                    raise UsageError(
+                        f"{len(self._slots)} runs wait to be collected; collect one first"
+                    )
+                self._changed.wait()
+                self._check_open()
+            slot = free[-1]  # the last to be used has the most graphs
+            self._idle.remove(slot)
+            return slot
+
+    @contextmanager
+    def _using(self, slot: Slot, *, stays_taken: bool = False) -> Iterator[None]:
+        """Give the slot back at the end, and wait for what a failure left in it."""
+        is_done = False
+        try:
+            yield
+            is_done = True
+        finally:
+            if not is_done:
+                slot.abandon()
+            if not (is_done and stays_taken):
+                with self._changed:
+                    self._idle.append(slot)
+                    self._changed.notify_all()
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise UsageError("the engine is closed; open a new one")
+
+    def _check_crops(self, crops: NDArray[np.uint8]) -> None:
+        spec = self._plan.contract.inputs[0]
+        rows = spec.shape[1:]
+        fits = crops.dtype == np.uint8 and crops.shape[1:] == rows
+        if not fits or not 1 <= len(crops) <= self.max_batch:
+            raise ShapeError(
+                f"`crops` must be (B, {', '.join(map(str, rows))}) uint8 with B from 1 to "
+                f"{self.max_batch}, got {crops.shape} {crops.dtype}"
+            )
+
+    def _say_no_graph(self, why: str) -> None:
+        if not self._has_said_no_graph:
+            self._has_said_no_graph = True
+            _logger.warning("runs are queued one by one, as CUDA captures no graph: %s", why)

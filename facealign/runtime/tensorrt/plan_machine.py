@@ -1,0 +1,142 @@
+"""What a plan is tied to: GPU, TensorRT, CUDA driver and, on a Jetson, L4T and the board."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from facealign.errors import TargetError
+from facealign.runtime.tensorrt.build_options import BuildOptions
+from facealign.runtime.tensorrt.device.protocol import DeviceInfo
+
+__all__ = ["Machine", "check_machine", "l4t_from_release", "machine_from_device"]
+
+_ROOT = Path("/")
+_L4T_FILE = "etc/nv_tegra_release"
+_BOARD_FILE = "proc/device-tree/model"
+_RELEASE = re.compile(r"#\s*R(\d+)\s*\(release\)\s*,\s*REVISION:\s*(\d+(?:\.\d+)*)")
+_MAX_TEXT = 4096
+_NUMBER = re.compile(r"\d+")
+_WORDS = {
+    "gpu": "GPU",
+    "compute_capability": "compute capability",
+    "board": "board",
+    "tensorrt": "TensorRT",
+    "cuda_driver": "CUDA driver",
+    "l4t": "L4T",
+}
+# What a plan built with the option may differ in. Kernels for Ampere and later run from 8.0 on.
+_OTHER_VERSION = {"tensorrt", "cuda_driver", "l4t"}
+_OTHER_GPU = {"gpu", "compute_capability", "board"}
+_AMPERE = (8, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A GPU and the software on it, as texts.
+
+    Attributes:
+        gpu: As the driver names it, such as ``Orin``: every Jetson Orin has that name.
+        compute_capability: Such as ``8.7``.
+        board: Such as ``NVIDIA Jetson Orin Nano Developer Kit``; None where there is no device
+            tree. It tells apart what the driver calls by one name.
+        tensorrt: Full version, such as ``10.3.0``.
+        cuda_driver: Version of CUDA that the driver knows, such as ``12.6``.
+        l4t: Such as ``36.4.3``; None if this is no Jetson.
+    """
+
+    gpu: str
+    compute_capability: str
+    board: str | None
+    tensorrt: str
+    cuda_driver: str
+    l4t: str | None
+
+
+def machine_from_device(info: DeviceInfo, *, tensorrt: str, root: Path = _ROOT) -> Machine:
+    """Return what this machine is.
+
+    Args:
+        info: Of the open device.
+        tensorrt: What the module calls its version.
+        root: Where ``etc`` and ``proc`` are.
+    """
+    release = _first_text(root / _L4T_FILE)
+    return Machine(
+        gpu=info.name,
+        compute_capability=_dotted(info.compute_capability),
+        board=_line(_first_text(root / _BOARD_FILE)),
+        tensorrt=tensorrt,
+        cuda_driver=_dotted(info.driver_version),
+        l4t=None if release is None else l4t_from_release(release),
+    )
+
+
+def l4t_from_release(text: str) -> str | None:
+    """Return the version in ``/etc/nv_tegra_release``, such as ``36.4.3``.
+
+    A first line of another form is returned as it is: it still tells one system from another. None
+    stands for a file without any text.
+    """
+    match = _RELEASE.match(text)
+    return f"{match[1]}.{match[2]}" if match else _line(text)
+
+
+def check_machine(built: Machine, here: Machine, options: BuildOptions) -> None:
+    """Check that a plan may run here.
+
+    Raises:
+        TargetError: If it was built for another machine; names both, and what to do.
+    """
+    allowed = _allowed(built, here, options)
+    differing = [name for name in _differing(built, here) if name not in allowed]
+    if differing:
+        raise TargetError(
+            f"the plan was built for {_described(built, differing)} and this machine has "
+            f"{_described(here, differing)}; run `facealign build BUNDLE` here"
+        )
+
+
+def _first_text(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            return file.read(_MAX_TEXT).decode("utf-8", "replace")
+    except OSError:
+        return None
+
+
+def _line(text: str | None) -> str | None:
+    """Return the first line without what cannot be printed; a device tree ends texts by NUL."""
+    lines = (text or "").splitlines()
+    line = "".join(character for character in lines[0] if character.isprintable()) if lines else ""
+    return line.strip("# ") or None
+
+
+def _dotted(numbers: tuple[int, ...]) -> str:
+    return ".".join(map(str, numbers))
+
+
+def _differing(built: Machine, here: Machine) -> Iterator[str]:
+    for field in fields(Machine):
+        if getattr(built, field.name) != getattr(here, field.name):
+            yield field.name
+
+
+def _allowed(built: Machine, here: Machine, options: BuildOptions) -> set[str]:
+    allowed: set[str] = set()
+    if options.version_compatible and _numbers(here.tensorrt) >= _numbers(built.tensorrt):
+        allowed |= _OTHER_VERSION
+    if options.hardware_compatible and _numbers(here.compute_capability) >= _AMPERE:
+        allowed |= _OTHER_GPU
+    return allowed
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, _NUMBER.findall(version)))
+
+
+def _described(machine: Machine, names: list[str]) -> str:
+    texts = [f"{_WORDS[name]} {getattr(machine, name) or '(none)'}" for name in names]
+    return " and ".join([", ".join(texts[:-1]), texts[-1]] if texts[1:] else texts)

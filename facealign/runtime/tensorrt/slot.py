@@ -1,0 +1,259 @@
+"""One run at a time: staging memory, a stream, and per batch size a context and a CUDA graph."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facealign.errors import BackendError, GraphContractError
+from facealign.runtime.tensorrt.device import (
+    CapturedGraph,
+    DeviceBuffer,
+    PinnedBuffer,
+    Stream,
+)
+from facealign.runtime.tensorrt.loaded_plan import BINDING_ERRORS, LoadedPlan
+from facealign.spec import TensorSpec
+
+__all__ = ["Slot"]
+
+_SMALLEST_BUFFER = 256  # an address is wanted even where a plan needs no scratch memory
+
+
+class Slot:
+    """What one run needs, made once and used again; only one thread may be in it.
+
+    Each batch size has a context of its own: a captured graph is undefined once the context that it
+    was captured from was changed (TensorRT's guide, CUDA graphs). The contexts run one after the
+    other on one stream, so they share the scratch memory. On an integrated GPU the staging memory
+    is mapped, and TensorRT reads and writes it in place.
+
+    Args:
+        plan: Stays open at least as long as this.
+        say_no_graph: Told once per batch size why there is no graph; None if none is wanted.
+    """
+
+    def __init__(self, plan: LoadedPlan, *, say_no_graph: Callable[[str], None] | None) -> None:
+        self._plan = plan
+        self._device = plan.device
+        self._say_no_graph = say_no_graph
+        self._lanes: dict[int, _Lane] = {}
+        self._current: _Lane | None = None
+        self._stack = ExitStack()
+
+    def open(self) -> None:
+        """Allocate everything but the contexts.
+
+        Raises:
+            BackendError: If there is no memory; then nothing stays allocated.
+        """
+        contract, device = self._plan.contract, self._device
+        with ExitStack() as stack:
+            self._stream: Stream = device.stream()
+            stack.callback(self._stream.close)
+            size = max(self._plan.scratch_bytes, _SMALLEST_BUFFER)
+            self._scratch: DeviceBuffer = device.device_buffer(size)
+            stack.callback(self._scratch.close)
+            self._input = _Staged(self._plan, contract.inputs[0], stack)
+            self._outputs = [_Staged(self._plan, spec, stack) for spec in contract.outputs]
+            stack.callback(self._free_lanes)
+            stack.callback(self.abandon)
+            self._stack = stack.pop_all()
+
+    def start(self, crops: NDArray[np.uint8]) -> None:
+        """Queue one run; `finish` must follow.
+
+        Args:
+            crops: ``(B, S, S, 3)`` uint8, B from 1 to the plan's largest batch; free at return.
+        """
+        np.copyto(self._input.array[: len(crops)], crops)
+        self._launch(len(crops))
+
+    def finish(self) -> dict[str, NDArray[np.float32]]:
+        """Wait for the run, and return copies of its outputs."""
+        lane = self._lane()
+        self._stream.synchronize()
+        self._current = None
+        outputs = {
+            staged.spec.name: cast("NDArray[np.float32]", staged.array[: lane.batch].copy())
+            for staged in self._outputs
+        }
+        if not lane.is_settled:
+            self._capture(lane)
+        return outputs
+
+    def abandon(self) -> None:
+        """Wait for what was queued, whatever became of it, so that its memory can be reused."""
+        self._current = None
+        with contextlib.suppress(BackendError):
+            self._stream.synchronize()
+
+    def close(self) -> None:
+        """Free everything, the contexts before the memory that they use."""
+        self._stack.close()
+
+    def _launch(self, batch: int) -> None:
+        self._device.make_current()
+        lane = self._lanes.get(batch) or self._new_lane(batch)
+        if lane.graph is not None:
+            lane.graph.launch(self._stream)
+        else:
+            self._enqueue(lane)
+        self._current = lane
+
+    def _enqueue(self, lane: _Lane) -> None:
+        """Queue the copies and the plan, one by one.
+
+        Raises:
+            BackendError: If CUDA or TensorRT refuses.
+        """
+        self._input.copy_in(self._stream, lane.batch)
+        try:
+            is_queued = lane.context.execute_async_v3(self._stream.handle)
+        except BINDING_ERRORS as error:
+            raise self._plan.messages.failure("run the plan", cause=error) from error
+        if not is_queued:
+            raise self._plan.messages.failure("run the plan")
+        for staged in self._outputs:
+            staged.copy_out(self._stream, lane.batch)
+
+    def _capture(self, lane: _Lane) -> None:
+        """Capture what was just run; TensorRT asks for one run of that shape before."""
+        lane.is_settled = True
+        if self._say_no_graph is None:
+            return
+        try:
+            lane.graph = self._device.capture(self._stream, lambda: self._enqueue(lane))
+        except BackendError as error:
+            self._plan.messages.take()
+            self._say_no_graph(str(error))
+
+    def _new_lane(self, batch: int) -> _Lane:
+        lane = _Lane(batch)
+        try:
+            self._set_up(lane)
+        except BINDING_ERRORS as error:
+            lane.close()
+            raise self._plan.messages.failure(f"take a batch of {batch}", cause=error) from error
+        except BaseException:
+            lane.close()
+            raise
+        self._lanes[batch] = lane
+        return lane
+
+    def _set_up(self, lane: _Lane) -> None:
+        """Give a context memory, shape and addresses; none of them is changed again."""
+        lane.context = self._plan.context()
+        lane.context.error_recorder = self._plan.messages.recorder
+        lane.context.set_device_memory(self._scratch.address, self._scratch.size)
+        shape = (lane.batch, *self._input.array.shape[1:])
+        is_taken = lane.context.set_input_shape(self._input.spec.name, shape)
+        for staged in (self._input, *self._outputs):
+            is_taken = is_taken and lane.context.set_tensor_address(
+                staged.spec.name, staged.address
+            )
+        if not is_taken or lane.context.infer_shapes():
+            raise self._plan.messages.failure(f"take a batch of {lane.batch}")
+        self._check_outputs(lane)
+
+    def _check_outputs(self, lane: _Lane) -> None:
+        for staged in self._outputs:
+            expected = (lane.batch, *staged.array.shape[1:])
+            found = tuple(lane.context.get_tensor_shape(staged.spec.name))
+            if found != expected:
+                raise GraphContractError(
+                    f"`{self._plan.contract.name}` must give `{staged.spec.name}` {expected}, got "
+                    f"{found}; run `facealign build` again"
+                )
+
+    def _lane(self) -> _Lane:
+        if self._current is None:
+            raise BackendError("no run was started; this is an error in facealign")
+        return self._current
+
+    def _free_lanes(self) -> None:
+        with ExitStack() as stack:
+            for lane in self._lanes.values():
+                stack.callback(lane.close)
+            self._lanes.clear()
+
+
+class _Lane:
+    """A context for one batch size, and its graph once one was captured."""
+
+    def __init__(self, batch: int) -> None:
+        self.batch = batch
+        self.context: Any = None  # TensorRT has no types
+        self.graph: CapturedGraph | None = None
+        self.is_settled = False
+
+    def close(self) -> None:
+        """Free the graph, then the context that it was captured from."""
+        try:
+            if self.graph is not None:
+                self.graph.close()
+        finally:
+            self.graph = None
+            self.context = None
+
+
+class _Staged:
+    """Memory for the largest batch of one input or output.
+
+    Attributes:
+        array: ``(max_batch, ...)``, in the CPU's memory.
+        address: Where TensorRT finds it.
+    """
+
+    def __init__(self, plan: LoadedPlan, spec: TensorSpec, stack: ExitStack) -> None:
+        device = plan.device
+        shape = (plan.contract.max_batch, *(int(axis) for axis in spec.shape[1:]))
+        dtype = np.dtype(spec.dtype)
+        self.spec = spec
+        self._row_bytes = dtype.itemsize * math.prod(shape[1:])
+        size = self._row_bytes * shape[0]
+        self._device = device
+        self._pinned: PinnedBuffer = device.pinned_buffer(size, mapped=device.info.is_integrated)
+        stack.callback(self._pinned.close)
+        self._buffer: DeviceBuffer | None = None
+        if device.info.is_integrated:
+            self.address = _mapped_address(self._pinned)
+        else:
+            self._buffer = device.device_buffer(size)
+            stack.callback(self._buffer.close)
+            self.address = self._buffer.address
+        self.array: NDArray[Any] = self._pinned.array.view(dtype).reshape(shape)
+        stack.callback(self._forget)
+
+    def copy_in(self, stream: Stream, batch: int) -> None:
+        """Queue the copy to the device, if there is a copy to make."""
+        if self._buffer is not None:
+            size = self._row_bytes * batch
+            self._device.copy_to_device(self.address, self._pinned, size=size, stream=stream)
+
+    def copy_out(self, stream: Stream, batch: int) -> None:
+        """Queue the copy from the device, if there is a copy to make."""
+        if self._buffer is not None:
+            size = self._row_bytes * batch
+            self._device.copy_to_host(self._pinned, self.address, size=size, stream=stream)
+
+    def _forget(self) -> None:
+        """Drop the view before its memory is freed: a later use shall fail, not crash."""
+        self.array = np.empty((0, *self.array.shape[1:]), self.array.dtype)
+
+
+def _mapped_address(pinned: PinnedBuffer) -> int:
+    """Return where the device sees the memory.
+
+    Raises:
+        BackendError: If it does not.
+    """
+    if pinned.device_address is None:
+        raise BackendError("CUDA gave no device address of mapped memory; update the driver")
+    return pinned.device_address

@@ -1,0 +1,121 @@
+"""Small classes: loggers, recorders, monitors, shapes and bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from tests.doubles.tensorrt.objects import Object
+
+__all__ = [
+    "Dims",
+    "HostMemory",
+    "IErrorRecorder",
+    "ILogger",
+    "IProgressMonitor",
+    "Logger",
+    "values_of",
+]
+
+
+class ILogger(Object):
+    """To be subclassed; `log` is called by the double."""
+
+    def log(self, severity: Any, msg: str) -> None:
+        raise RuntimeError('Tried to call pure virtual function "ILogger::log"')
+
+
+class Logger(Object):
+    """Writes nothing: stderr belongs to the test; `lines` is not TensorRT's."""
+
+    def _create(self, min_severity: Any = None) -> None:
+        self._values["min_severity"] = min_severity or self._enum("ILogger.Severity", "WARNING")
+        self._lines: list[str] = []
+
+    def log(self, severity: Any, msg: str) -> None:
+        if int(severity) <= int(self._values["min_severity"]):
+            self._lines.append(msg)
+
+
+class IErrorRecorder(Object):
+    """To be subclassed; the double calls `report_error`."""
+
+    def report_error(self, arg0: Any, arg1: str) -> bool:
+        raise RuntimeError('Tried to call pure virtual function "IErrorRecorder::reportError"')
+
+    def num_errors(self) -> int:
+        raise RuntimeError('Tried to call pure virtual function "IErrorRecorder::getNbErrors"')
+
+    def get_error_code(self, arg0: int) -> Any:
+        raise RuntimeError('Tried to call pure virtual function "IErrorRecorder::getErrorCode"')
+
+    def get_error_desc(self, arg0: int) -> str:
+        raise RuntimeError('Tried to call pure virtual function "IErrorRecorder::getErrorDesc"')
+
+    def has_overflowed(self) -> bool:
+        raise RuntimeError('Tried to call pure virtual function "IErrorRecorder::hasOverflowed"')
+
+    def clear(self) -> None:
+        raise RuntimeError('Tried to call pure virtual function "IErrorRecorder::clear"')
+
+
+class IProgressMonitor(Object):
+    """To be subclassed; a build calls all three."""
+
+    def phase_start(self, phase_name: str, parent_phase: str, num_steps: int) -> None:
+        raise RuntimeError('Tried to call pure virtual function "IProgressMonitor::phaseStart"')
+
+    def step_complete(self, phase_name: str, step: int) -> bool:
+        raise RuntimeError('Tried to call pure virtual function "IProgressMonitor::stepComplete"')
+
+    def phase_finish(self, phase_name: str) -> None:
+        raise RuntimeError('Tried to call pure virtual function "IProgressMonitor::phaseFinish"')
+
+
+class Dims(Object):
+    """A shape; -1 is not known yet."""
+
+    _items: tuple[int, ...] = ()
+    __hash__ = None  # type: ignore[assignment]  # as TensorRT's
+
+    def _create(self, shape: Iterable[int] = ()) -> None:
+        self._set_up(shape)
+
+    def _set_up(self, shape: Iterable[int]) -> None:
+        self._items = tuple(int(axis) for axis in shape)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, arg0: int | slice) -> int | tuple[int, ...]:
+        return self._items[arg0]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, (Dims, tuple, list)) and values_of(other) == self._items
+
+    def __repr__(self) -> str:
+        return str(self._items)
+
+    def _get_MAX_DIMS(self) -> int:  # noqa: N802  # its name
+        return 8
+
+
+class HostMemory(bytearray):
+    """Bytes that TensorRT owns: a buffer with `nbytes`, and nothing else of a bytearray."""
+
+    _ALLOWED = frozenset({"nbytes", "dtype"})
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "nbytes":
+            return bytearray.__len__(self)
+        if name.startswith("__"):
+            return super().__getattribute__(name)
+        raise AttributeError(f"'tensorrt.IHostMemory' object has no attribute '{name}'")
+
+    def __len__(self) -> int:
+        raise TypeError("object of type 'tensorrt.IHostMemory' has no len()")
+
+
+def values_of(shape: Any) -> tuple[int, ...]:
+    """Return a Dims, a tuple or a list as a tuple."""
+    return shape._items if isinstance(shape, Dims) else tuple(int(axis) for axis in shape)
