@@ -1,0 +1,112 @@
+"""Graphs for engines that lack an operator, or have a better one: in which form a graph says it.
+
+A graph is exported in standard operators of opset 19. `lower` writes the same function in another
+form; every form gives the same landmarks up to rounding. It comes last, behind FP16 and Q/DQ:
+those passes know coordinates by the GridSample that reads them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Literal
+
+import onnx
+import onnx_ir as ir
+from onnx_ir.passes import InPlacePass
+from onnx_ir.passes import common as library
+
+from facealign.errors import GraphContractError
+from facealign.export.graph import check_onnx
+from facealign.export.passes.lower.gather_patch_crop import GatherPatchCropPass
+from facealign.export.passes.lower.layer_normalization import DecomposeLayerNormalizationPass
+from facealign.export.passes.lower.lower_opset import LowerOpsetPass
+from facealign.export.passes.lower.patch_crop import CustomPatchCropPass
+from facealign.export.passes.lower.sparse_graph_conv import SparseGraphConvPass
+
+__all__ = ["Form", "LayerNormalizationForm", "Opset", "lower"]
+
+logger = logging.getLogger(__name__)
+
+Form = Literal["standard", "function", "plugin", "gather"]
+LayerNormalizationForm = Literal["standard", "decomposed"]
+Opset = Literal[17, 19]
+
+
+def lower(
+    model: ir.Model,
+    *,
+    patch_crop: Form = "standard",
+    graph_convolution: Form = "standard",
+    layer_normalization: LayerNormalizationForm = "standard",
+    opset: Opset = 19,
+) -> ir.Model:
+    """Return a copy of `model` that says the same in other operators.
+
+    The order is fixed: patch crop, graph convolution, LayerNormalization, opset; then shapes are
+    inferred anew and the ONNX checker has its say. Where there is nothing of a kind, that is
+    logged and the graph stays as it is.
+
+    Args:
+        model: A graph as `finish_graph` gives it, also in FP16 or with Q/DQ.
+        patch_crop: ``standard`` is GridSample. ``function`` is ``facealign::PatchCrop`` with its
+            ONNX function body, for every runtime, and for TensorRT from 10.7 on with our plugin or
+            without. ``plugin`` is the same without a body, for TensorRT before 10.7, where the body
+            would win over the plugin. ``gather`` has no GridSample, for TensorRT before 8.5.
+        graph_convolution: ``standard`` is a dense MatMul with the adjacency. ``function`` and
+            ``plugin`` are ``facealign::SparseGraphConv``, as above. ``gather`` is a sum over
+            neighbours in standard operators.
+        layer_normalization: ``decomposed`` is in FP32 operators, for TensorRT before 8.6.
+        opset: 17 for TensorRT 8.4 to 8.6, 19 for 10 and newer.
+
+    Raises:
+        GraphContractError: If the graph cannot be written that way; it names the node.
+    """
+    lowered, modified = model.clone(), False
+    for name, step in _steps(patch_crop, graph_convolution, layer_normalization):
+        if step(lowered).modified:
+            modified = True
+        else:
+            logger.info("no %s in the graph; it stays as it is", name)
+    if modified:
+        _share_and_drop(lowered)
+    if opset < lowered.opset_imports.get("", 0):
+        modified |= LowerOpsetPass()(lowered).modified
+    if not modified:
+        return lowered
+    return _checked(lowered, has_bodies="plugin" not in {patch_crop, graph_convolution})
+
+
+def _steps(
+    patch_crop: Form, graph_convolution: Form, layer_normalization: LayerNormalizationForm
+) -> Iterator[tuple[str, InPlacePass]]:
+    """Return the passes with what they look for, in the order in which they run."""
+    if patch_crop == "gather":
+        yield "patch crop", GatherPatchCropPass()
+    elif patch_crop != "standard":
+        yield "patch crop", CustomPatchCropPass(has_body=patch_crop == "function")
+    if graph_convolution != "standard":
+        yield "graph convolution", SparseGraphConvPass(graph_convolution)
+    if layer_normalization != "standard":
+        yield "LayerNormalization", DecomposeLayerNormalizationPass()
+
+
+def _share_and_drop(model: ir.Model) -> None:
+    """Compute once what several patch crops of one map share, and drop what none reads now."""
+    library.CommonSubexpressionEliminationPass()(model)
+    library.RemoveUnusedNodesPass()(model)
+
+
+def _checked(model: ir.Model, *, has_bodies: bool) -> ir.Model:
+    """Return `model` with the shapes of all values, as the ONNX checker accepts it."""
+    # Without its body nobody can infer what an operator of ours gives; the pass has said it.
+    try:
+        proto = onnx.shape_inference.infer_shapes(
+            ir.to_proto(model), check_type=True, strict_mode=has_bodies, data_prop=True
+        )
+    except onnx.shape_inference.InferenceError as error:
+        raise GraphContractError(f"the ONNX checker refuses the graph: {error}") from error
+    checked = ir.from_proto(proto)
+    if has_bodies:
+        check_onnx(checked)
+    return checked
