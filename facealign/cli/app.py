@@ -18,6 +18,7 @@ from facealign.cli.console import print_json, print_result, say, say_items
 from facealign.cli.eval import evaluate
 from facealign.cli.export import export
 from facealign.cli.inspect import inspect
+from facealign.cli.lint import lint
 from facealign.cli.run import SomeImagesFailedError, run
 from facealign.cli.stopping import STOPPED, catch_signals, stop_code
 from facealign.cli.synth import synth
@@ -54,8 +55,8 @@ def _about(
     """Compile a trained face-alignment checkpoint into a verified edge bundle, and serve it.
 
     Results go to stdout, everything else to stderr. Exit codes: 0 ok, 1 defect of facealign,
-    2 usage, 3 checkpoint, 4 verification, 5 accuracy budget, 7 library absent, 8 bundle corrupt,
-    130 interrupted.
+    2 usage, 3 checkpoint, 4 verification, 5 accuracy budget, 6 target refuses, 7 library absent,
+    8 bundle corrupt, 130 interrupted.
     """
 
 
@@ -63,6 +64,7 @@ _SETTINGS = {"help_option_names": ["-h", "--help"]}
 _COMMANDS: dict[str, Callable[..., None]] = {
     "export": export,
     "inspect": inspect,
+    "lint": lint,
     "verify": verify,
     "run": run,
     "eval": evaluate,

@@ -16,6 +16,7 @@ from facealign.cli.options import (
     FamilyOption,
     JsonOption,
     SetOption,
+    TargetOption,
     settings_from_arguments,
 )
 from facealign.cli.output_files import check_writable
@@ -62,6 +63,7 @@ def export(  # noqa: PLR0913, PLR0917  # typer makes an option of each
     observer: ObserverOption = "entropy",
     int8_rest: Int8RestOption = "fp32",
     quantizer: QuantizerOption = "facealign",
+    target: TargetOption = [],  # noqa: B006  # likewise
     *,
     as_json: JsonOption = False,
 ) -> None:
@@ -69,7 +71,8 @@ def export(  # noqa: PLR0913, PLR0917  # typer makes an option of each
 
     The graph is compared with the checkpoint's module on many crops, in pixels; a bundle is written
     only if it passes, and then whole. FP16 and INT8 are judged on faces that were not calibrated
-    on; one that costs more accuracy than it may is refused. Prints the bundle's path.
+    on; one that costs more accuracy than it may is refused. With `--target`, so is a bundle of
+    which that target could not take a graph. Prints the bundle's path.
     """
     from facealign.pipeline.compile import CompileRequest, compile_checkpoint
 
@@ -88,6 +91,7 @@ def export(  # noqa: PLR0913, PLR0917  # typer makes an option of each
             rest=int8_rest,
             quantizer=quantizer,
         ),
+        targets=tuple(target),
     )
     check_writable(folder)
     compiled = compile_checkpoint(request, ConsoleProgress(stages=request.stages))

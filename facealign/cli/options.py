@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from facealign.errors import UsageError
+from facealign.targets import discover_targets
 
 __all__ = [
     "AssetOption",
@@ -17,6 +18,7 @@ __all__ = [
     "FamilyOption",
     "JsonOption",
     "SetOption",
+    "TargetOption",
     "settings_from_arguments",
 ]
 
@@ -51,6 +53,16 @@ SetOption = Annotated[
         "--set",
         metavar="NAME=NUMBER",
         help="Hyper-parameter that no tensor shape shows, such as heads=8. Repeatable.",
+    ),
+]
+TargetOption = Annotated[
+    list[str],
+    typer.Option(
+        "--target",
+        metavar="TARGET",
+        help="Where the graph is to run. Repeatable. One of "
+        + ", ".join(target.name for target in discover_targets())
+        + ".",
     ),
 ]
 JsonOption = Annotated[

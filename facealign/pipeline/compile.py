@@ -7,7 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from facealign.bundle import Manifest, check_replaceable, write_bundle
-from facealign.export.graph import OPSET, bytes_from_graph, finish_graph, node_counts
+from facealign.export.graph import (
+    OPSET,
+    bytes_from_graph,
+    finish_graph,
+    graph_from_bytes,
+    node_counts,
+)
 from facealign.export.lint import check_contract
 from facealign.export.parity_report import ParityReport
 from facealign.export.passes.simplify import simplify
@@ -25,7 +31,9 @@ from facealign.pipeline.graphs import FULL, Reference, contract, full_graph, red
 from facealign.pipeline.precision_request import PrecisionRequest, check_precisions
 from facealign.pipeline.precisions import Reductions, reduced_graphs
 from facealign.pipeline.progress import SILENT, STAGES, Progress
+from facealign.pipeline.targets import check_targets
 from facealign.pipeline.verify import remembered_points, verify_graph
+from facealign.targets import targets_from_names
 
 __all__ = ["CompileRequest", "Compiled", "compile_checkpoint", "load_model"]
 
@@ -40,6 +48,8 @@ class CompileRequest:
         assets: ``NAME=FILE`` each.
         family: Overrules detection.
         settings: Hyper-parameters that no shape shows.
+        precision: What beside FP32 to make.
+        targets: Names of those that must take every graph that is for their engine.
     """
 
     checkpoint: Path
@@ -48,6 +58,7 @@ class CompileRequest:
     family: str | None = None
     settings: Mapping[str, int] = field(default_factory=dict)
     precision: PrecisionRequest = field(default_factory=PrecisionRequest)
+    targets: tuple[str, ...] = ()
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -82,6 +93,7 @@ def compile_checkpoint(request: CompileRequest, progress: Progress = SILENT) -> 
     """
     check_replaceable(request.folder)  # before a minute of work depends on it
     check_precisions(request.precision)
+    targets = targets_from_names(request.targets)
     checkpoint, model = load_model(
         request.checkpoint,
         assets=request.assets,
@@ -99,6 +111,7 @@ def compile_checkpoint(request: CompileRequest, progress: Progress = SILENT) -> 
         graph = simplify(traced, outputs=tuple(spec.name for spec in outputs))
         graph = finish_graph(graph, metadata=graph_metadata(model, checkpoint))
         check_contract(graph, image, outputs)
+        check_targets({FULL: graph}, targets)
         stage.say(f"{len(graph.graph)} nodes, standard operators only, the contract holds")
     points = remembered_points(model)
     with progress.stage("verify") as stage:
@@ -110,6 +123,7 @@ def compile_checkpoint(request: CompileRequest, progress: Progress = SILENT) -> 
         reference = Reference(model, golden_of(model), points)
         graphs = {FULL: full_graph(graph, parity)}
         graphs |= reduced_graphs_of(graph, reduced, reference, stage)
+        check_targets({name: graph_from_bytes(each.data) for name, each in graphs.items()}, targets)
         manifest = bundle_manifest(model, checkpoint, graphs, settings=request.settings)
         files = bundle_files(model, graphs, reference.golden, reduced)
         folder = write_bundle(request.folder, manifest, files)

@@ -14,11 +14,11 @@ Certainty = Literal["measured", "documented", "issue", "third party", "unconfirm
 by others and not checked, ``unconfirmed`` general knowledge without a source that was kept.
 """
 
-_Value = TypeVar("_Value", covariant=True)
+_Value_co = TypeVar("_Value_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Fact(Generic[_Value]):
+class Fact(Generic[_Value_co]):
     """A value with its source.
 
     Attributes:
@@ -27,6 +27,6 @@ class Fact(Generic[_Value]):
         certainty: How sure it is.
     """
 
-    value: _Value
+    value: _Value_co
     source: str
     certainty: Certainty

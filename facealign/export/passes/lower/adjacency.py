@@ -57,7 +57,7 @@ def adjacency_of(node: ir.Node) -> ConstantAdjacency | ComputedAdjacency | None:
       what it takes from others. Of a batch of these, that is not asked.
     * What comes out goes into 1-D convolutions over the landmarks alone, directly or as
       ``(B, 2F, N)``. Layers that multiply features from the left, and attention, do not.
-    * It is sparse: of all landmarks, none has more than a share of `DENSEST` for neighbours. Trained
+    * It is sparse: no landmark has more than a share of `DENSEST` of all for neighbours. Trained
       weights are full.
     * It is constant; or a Gather with constant indices from the Softmax of a linear layer, where
       some places are without an edge: their weights are 0 and their bias is -1e4 or less.
