@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -14,6 +15,7 @@ __all__ = ["DENSEST", "ComputedAdjacency", "ConstantAdjacency", "adjacency_of"]
 
 DENSEST = 0.25  # neighbours of a landmark / landmarks; measured: at most 5 of 98 and 5 of 29
 _NO_EDGE = -1e4  # the logit that `models.blocks.folded_graph` gives a place without an edge
+_INT8 = (-128, 127)
 _BETWEEN = frozenset({"Reshape", "QuantizeLinear", "DequantizeLinear", "Cast"})
 _Integers = NDArray[np.int64]
 
@@ -174,20 +176,22 @@ def _producer(value: ir.Value | None, op_type: str) -> ir.Node | None:
     return node if node is not None and node.op_type == op_type else None
 
 
-def _constant_array(value: ir.Value | None) -> NDArray[np.generic] | None:
-    """Return a constant; one that is stored quantised, as its DequantizeLinear gives it."""
+def _constant_array(value: ir.Value | None) -> NDArray[Any] | None:
+    """Return a constant; one that is quantised, as its DequantizeLinear gives it."""
     if value is None:
         return None
     if value.const_value is not None:
         return value.const_value.numpy()
     node = value.producer()
-    if node is None or node.op_type != "DequantizeLinear":
+    if node is None or node.op_type not in {"QuantizeLinear", "DequantizeLinear"}:
         return None
-    stored, scale, zero = (_constant_array(each) for each in (*node.inputs, None)[:3])
-    if stored is None or scale is None or (zero is not None and zero.any()):
+    array, scale, zero = (_constant_array(each) for each in (*node.inputs, None)[:3])
+    if array is None or scale is None or (zero is not None and zero.any()):
         return None
-    sides = [1] * stored.ndim
+    sides = [1] * array.ndim
     if scale.ndim:
         sides[node.attributes.get_int("axis", 1)] = -1
-    dequantised: NDArray[np.generic] = stored.astype(scale.dtype) * scale.reshape(sides)
-    return dequantised
+    steps: NDArray[Any] = scale.reshape(sides)
+    if node.op_type == "DequantizeLinear":
+        return np.asarray(array.astype(scale.dtype) * steps)
+    return np.asarray(np.clip(np.rint(array / steps), *_INT8))
