@@ -14,7 +14,9 @@ from facealign.cli.options import (
     AssetOption,
     CheckpointArgument,
     FamilyOption,
+    GraphConvolutionOption,
     JsonOption,
+    PatchCropOption,
     SetOption,
     TargetOption,
     settings_from_arguments,
@@ -64,6 +66,8 @@ def export(  # noqa: PLR0913, PLR0917  # typer makes an option of each
     int8_rest: Int8RestOption = "fp32",
     quantizer: QuantizerOption = "facealign",
     target: TargetOption = [],  # noqa: B006  # likewise
+    patch_crop: PatchCropOption = "standard",
+    graph_convolution: GraphConvolutionOption = "standard",
     *,
     as_json: JsonOption = False,
 ) -> None:
@@ -75,6 +79,7 @@ def export(  # noqa: PLR0913, PLR0917  # typer makes an option of each
     which that target could not take a graph. Prints the bundle's path.
     """
     from facealign.pipeline.compile import CompileRequest, compile_checkpoint
+    from facealign.pipeline.lowering import FormRequest
 
     folder = output or Path(checkpoint_stem(checkpoint.name) + ".bundle")
     request = CompileRequest(
@@ -91,7 +96,7 @@ def export(  # noqa: PLR0913, PLR0917  # typer makes an option of each
             rest=int8_rest,
             quantizer=quantizer,
         ),
-        targets=tuple(target),
+        form=FormRequest(tuple(target), patch_crop, graph_convolution),
     )
     check_writable(folder)
     compiled = compile_checkpoint(request, ConsoleProgress(stages=request.stages))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -16,7 +16,9 @@ __all__ = [
     "BundleArgument",
     "CheckpointArgument",
     "FamilyOption",
+    "GraphConvolutionOption",
     "JsonOption",
+    "PatchCropOption",
     "SetOption",
     "TargetOption",
     "settings_from_arguments",
@@ -64,6 +66,17 @@ TargetOption = Annotated[
         + ", ".join(target.name for target in discover_targets())
         + ".",
     ),
+]
+_Form = Literal["standard", "function", "gather"]
+_FORMS = (
+    "standard operators, an operator of our own that carries its ONNX function, or gathers and "
+    "arithmetic."
+)
+PatchCropOption = Annotated[
+    _Form, typer.Option("--patch-crop", help=f"How patches are sampled: {_FORMS}")
+]
+GraphConvolutionOption = Annotated[
+    _Form, typer.Option("--graph-convolution", help=f"How landmarks are summed: {_FORMS}")
 ]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object, also for an error.")

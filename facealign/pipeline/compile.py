@@ -7,13 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from facealign.bundle import Manifest, check_replaceable, write_bundle
-from facealign.export.graph import (
-    OPSET,
-    bytes_from_graph,
-    finish_graph,
-    graph_from_bytes,
-    node_counts,
-)
+from facealign.export.graph import OPSET, bytes_from_graph, finish_graph, node_counts
 from facealign.export.lint import check_contract
 from facealign.export.parity_report import ParityReport
 from facealign.export.passes.simplify import simplify
@@ -28,12 +22,11 @@ from facealign.pipeline.contents import (
     graph_metadata,
 )
 from facealign.pipeline.graphs import FULL, Reference, contract, full_graph, reduced_graphs_of
+from facealign.pipeline.lowering import FormRequest, lowering_of
 from facealign.pipeline.precision_request import PrecisionRequest, check_precisions
 from facealign.pipeline.precisions import Reductions, reduced_graphs
 from facealign.pipeline.progress import SILENT, STAGES, Progress
-from facealign.pipeline.targets import check_targets
 from facealign.pipeline.verify import remembered_points, verify_graph
-from facealign.targets import targets_from_names
 
 __all__ = ["CompileRequest", "Compiled", "compile_checkpoint", "load_model"]
 
@@ -49,7 +42,7 @@ class CompileRequest:
         family: Overrules detection.
         settings: Hyper-parameters that no shape shows.
         precision: What beside FP32 to make.
-        targets: Names of those that must take every graph that is for their engine.
+        form: Where the graphs are to run, and in which operators.
     """
 
     checkpoint: Path
@@ -58,7 +51,7 @@ class CompileRequest:
     family: str | None = None
     settings: Mapping[str, int] = field(default_factory=dict)
     precision: PrecisionRequest = field(default_factory=PrecisionRequest)
-    targets: tuple[str, ...] = ()
+    form: FormRequest = field(default_factory=FormRequest)
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -93,7 +86,7 @@ def compile_checkpoint(request: CompileRequest, progress: Progress = SILENT) -> 
     """
     check_replaceable(request.folder)  # before a minute of work depends on it
     check_precisions(request.precision)
-    targets = targets_from_names(request.targets)
+    lowering = lowering_of(request.form, request.precision.precisions)
     checkpoint, model = load_model(
         request.checkpoint,
         assets=request.assets,
@@ -111,25 +104,26 @@ def compile_checkpoint(request: CompileRequest, progress: Progress = SILENT) -> 
         graph = simplify(traced, outputs=tuple(spec.name for spec in outputs))
         graph = finish_graph(graph, metadata=graph_metadata(model, checkpoint))
         check_contract(graph, image, outputs)
-        check_targets({FULL: graph}, targets)
-        stage.say(f"{len(graph.graph)} nodes, standard operators only, the contract holds")
+        shipped = lowering.apply(graph, FULL)
+        stage.say(f"{len(shipped.graph)} nodes, {lowering.text}, the contract holds")
     points = remembered_points(model)
     with progress.stage("verify") as stage:
-        parity = verify_graph(model, bytes_from_graph(graph), stage, points=points)
+        parity = verify_graph(model, bytes_from_graph(shipped), stage, points=points)
     reduced = reduced_graphs(
         graph, model, request.precision, folder=request.folder, progress=progress
     )
     with progress.stage("write") as stage:
-        reference = Reference(model, golden_of(model), points)
-        graphs = {FULL: full_graph(graph, parity)}
+        reference = Reference(model, golden_of(model), points, lowering)
+        graphs = {FULL: full_graph(graph, shipped, parity)}
         graphs |= reduced_graphs_of(graph, reduced, reference, stage)
-        check_targets({name: graph_from_bytes(each.data) for name, each in graphs.items()}, targets)
-        manifest = bundle_manifest(model, checkpoint, graphs, settings=request.settings)
+        manifest = bundle_manifest(
+            model, checkpoint, graphs, settings={**request.settings, **lowering.options}
+        )
         files = bundle_files(model, graphs, reference.golden, reduced)
         folder = write_bundle(request.folder, manifest, files)
         sizes = [f"{name} {len(each.data) / 1e6:.1f} MB" for name, each in graphs.items()]
         stage.say(f"{folder}: {', '.join(sizes)}")
-    return Compiled(folder, manifest, parity, node_counts(graph), reduced)
+    return Compiled(folder, manifest, parity, node_counts(shipped), reduced)
 
 
 def load_model(

@@ -120,7 +120,7 @@ def bundle_manifest(
     checkpoint: Checkpoint,
     graphs: Mapping[Precision, ShippedGraph],
     *,
-    settings: Mapping[str, int],
+    settings: Mapping[str, int | str],
 ) -> Manifest:
     """Return the manifest; its `files` are filled in when the bundle is written."""
     image, outputs = contract(model)

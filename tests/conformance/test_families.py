@@ -172,7 +172,8 @@ def test_bundle_gives_landmarks_of_module(
     graph: bytes,
     parity: ParityReport,
 ) -> None:
-    graphs = {FULL: full_graph(graph_from_bytes(graph), parity)}
+    shipped = graph_from_bytes(graph)
+    graphs = {FULL: full_graph(shipped, shipped, parity)}
     manifest = bundle_manifest(model, checkpoint, graphs, settings={})
     files = bundle_files(model, graphs, golden_of(model), None)
     folder = write_bundle(tmp_path / "tiny.facealign", manifest, files)
