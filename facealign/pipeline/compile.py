@@ -35,7 +35,7 @@ from facealign.pipeline.precisions import (
     reduced_graphs,
 )
 from facealign.pipeline.progress import SILENT, STAGES, Progress
-from facealign.pipeline.targets import check_targets
+from facealign.pipeline.targets import check_targets, fitted_request, lowered_for
 from facealign.pipeline.verify import remembered_points, verify_graph
 from facealign.targets import targets_from_names
 
@@ -67,7 +67,8 @@ class CompileRequest:
     @property
     def stages(self) -> tuple[str, ...]:
         """Names of all stages, in order."""
-        return (*STAGES[:-1], *self.precision.stages, STAGES[-1])
+        precision = fitted_request(self.precision, targets_from_names(self.targets))
+        return (*STAGES[:-1], *precision.stages, STAGES[-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ def compile_checkpoint(request: CompileRequest, progress: Progress = SILENT) -> 
     check_replaceable(request.folder)  # before a minute of work depends on it
     check_precisions(request.precision)
     targets = targets_from_names(request.targets)
+    precision = fitted_request(request.precision, targets)
     checkpoint, model = load_model(
         request.checkpoint,
         assets=request.assets,
@@ -115,17 +117,17 @@ def compile_checkpoint(request: CompileRequest, progress: Progress = SILENT) -> 
         graph = simplify(traced, outputs=tuple(spec.name for spec in outputs))
         graph = finish_graph(graph, metadata=graph_metadata(model, checkpoint))
         check_contract(graph, image, outputs)
-        check_targets({FULL: graph}, targets)
-        stage.say(f"{len(graph.graph)} nodes, standard operators only, the contract holds")
+        shipped = lowered_for(graph, FULL, targets)
+        check_targets({FULL: shipped}, targets)
+        lowered = "" if shipped is graph else f", lowered to opset {shipped.opset_imports['']}"
+        stage.say(f"{len(graph.graph)} nodes, standard operators only, the contract holds{lowered}")
     points = remembered_points(model)
     with progress.stage("verify") as stage:
-        parity = verify_graph(model, bytes_from_graph(graph), stage, points=points)
-    reduced = reduced_graphs(
-        graph, model, request.precision, folder=request.folder, progress=progress
-    )
+        parity = verify_graph(model, bytes_from_graph(shipped), stage, points=points)
+    reduced = reduced_graphs(graph, model, precision, folder=request.folder, progress=progress)
     with progress.stage("write") as stage:
-        reference = Reference(model, golden_of(model), points)
-        graphs = {FULL: full_graph(graph, parity)}
+        reference = Reference(model, golden_of(model), points, targets)
+        graphs = {FULL: full_graph(shipped, parity)}
         graphs |= reduced_graphs_of(graph, reduced, reference, stage)
         check_targets({name: graph_from_bytes(each.data) for name, each in graphs.items()}, targets)
         manifest = bundle_manifest(model, checkpoint, graphs, settings=request.settings)
@@ -133,7 +135,7 @@ def compile_checkpoint(request: CompileRequest, progress: Progress = SILENT) -> 
         folder = write_bundle(request.folder, manifest, files)
         sizes = [f"{name} {len(each.data) / 1e6:.1f} MB" for name, each in graphs.items()]
         stage.say(f"{folder}: {', '.join(sizes)}")
-    return Compiled(folder, manifest, parity, node_counts(graph), reduced)
+    return Compiled(folder, manifest, parity, node_counts(shipped), reduced)
 
 
 def load_model(

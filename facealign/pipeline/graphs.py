@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from facealign.bundle import Golden, GraphEntry, ParityEntry, VerdictEntry
 from facealign.errors import ParityError
 from facealign.export.cost import macs_by_operator
-from facealign.export.graph import OPSET, bytes_from_graph, check_onnx, parameter_count
+from facealign.export.graph import bytes_from_graph, check_onnx, parameter_count
 from facealign.export.lint import check_contract
 from facealign.export.parity import BATCH_SIZES, ParityReport
 from facealign.export.precision_rules import Precision
@@ -22,8 +22,10 @@ from facealign.pipeline.precisions import Reductions
 from facealign.pipeline.progress import Stage
 from facealign.pipeline.reduce import Reduction
 from facealign.pipeline.run_crops import graph_runner
+from facealign.pipeline.targets import lowered_for
 from facealign.pipeline.verify import Points, measure_reduced
 from facealign.spec import TensorSpec, contract_input, contract_outputs
+from facealign.targets import Target
 
 __all__ = [
     "FULL",
@@ -52,11 +54,13 @@ class Reference:
         model: The network, on torch.
         golden: The self-test, with what the network gives.
         points: Of `remembered_points`.
+        targets: That the graphs are written for.
     """
 
     model: Model
     golden: Golden
     points: Points
+    targets: tuple[Target, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +105,9 @@ def _reduced_graph(
 ) -> ShippedGraph:
     graph, golden = reduction.shipped, reference.golden
     graph.metadata_props.update({**full.metadata_props, "facealign.precision": reduction.precision})
-    data = bytes_from_graph(graph)
     _check(graph, reference.model, reduction.precision)
+    graph = lowered_for(graph, reduction.precision, reference.targets)
+    data = bytes_from_graph(graph)
     parity = measure_reduced(reference.model, data, reference.points, stage)
     found = graph_runner(data)(golden.crops)
     _check_finite(reduction.precision, parity, found)
@@ -147,7 +152,7 @@ def _entry(
     """Return what the manifest says; parameters and work are those of the FP32 graph."""
     return GraphEntry(
         file=f"model.{precision}.onnx",
-        opset=OPSET,
+        opset=graph.opset_imports[""],
         node_count=len(graph.graph),
         parameter_count=parameter_count(full),
         mac_count=sum(macs_by_operator(full).values()),

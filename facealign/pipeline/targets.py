@@ -1,17 +1,29 @@
-"""The graphs of a bundle against the targets that they are for."""
+"""The graphs of a bundle for the targets that they are for: their form, and what is refused."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
-from facealign.errors import TargetError
+from facealign.errors import GraphContractError, TargetError
+from facealign.export.graph import OPSET
+from facealign.export.passes.lower import Opset, lower
+from facealign.export.precision_rules import Precision
 from facealign.export.target_lint import Finding, lint_graph
+from facealign.export.tensorrt.by_release import is_without_importer
+from facealign.pipeline.precisions import PrecisionRequest
 from facealign.targets import Target
 
-__all__ = ["TargetVerdict", "check_targets", "judge_targets", "refusal_lines"]
+__all__ = [
+    "TargetVerdict",
+    "check_targets",
+    "fitted_request",
+    "judge_targets",
+    "lowered_for",
+    "refusal_lines",
+]
 
 # The others are for any engine. UINT8 activations are ONNX Runtime's alone.
 _ENGINES = {"int8-cpu": ("onnxruntime",)}
@@ -33,6 +45,61 @@ class TargetVerdict:
     def is_refused(self) -> bool:
         """Whether there is an error among the findings."""
         return any(each.severity == "error" for found in self.findings.values() for each in found)
+
+
+def fitted_request(request: PrecisionRequest, targets: Sequence[Target]) -> PrecisionRequest:
+    """Return the request without FP16 if a target is not bound to the types of a graph.
+
+    Raises:
+        TargetError: If FP16 is required.
+    """
+    loose = [target for target in targets if not target.strong_typing.value]
+    if not loose or not ("fp16" in request.precisions or request.rest == "fp16"):
+        return request
+    if request.is_required or request.rest == "fp16":
+        raise TargetError(
+            f"{loose[0].name} ({loose[0].engine_text}) takes the types of a graph for hints, so "
+            "coordinates may run in FP16; leave FP16 out of `--precision` and `--int8-rest`"
+        )
+    return replace(request, precisions=tuple(p for p in request.precisions if p != "fp16"))
+
+
+def lowered_for(graph: ir.Model, name: Precision, targets: Sequence[Target]) -> ir.Model:
+    """Return a graph in the form that all targets read: of fewer operators, at a lower opset.
+
+    It is `graph` itself where the targets read that, or run other engines than this graph is for.
+
+    Args:
+        graph: As it is exported.
+        name: Of the graph.
+        targets: That are to read it.
+
+    Raises:
+        TargetError: If it cannot be written in that form.
+    """
+    readers = [
+        target for target in targets if target.engine in _ENGINES.get(name, (target.engine,))
+    ]
+    lacking = {
+        op_type
+        for op_type in ("GridSample", "LayerNormalization")
+        for target in readers
+        if is_without_importer(op_type, target.tables)
+    }
+    is_old = any(target.export_opset.value < OPSET for target in readers)
+    if not lacking and not is_old:
+        return graph
+    opset: Opset = 17 if is_old else 19
+    try:
+        return lower(
+            graph,
+            patch_crop="gather" if "GridSample" in lacking else "standard",
+            layer_normalization="decomposed" if "LayerNormalization" in lacking else "standard",
+            opset=opset,
+        )
+    except GraphContractError as error:
+        names = ", ".join(target.name for target in readers)
+        raise TargetError(f"the {name} graph cannot be written for {names}: {error}") from error
 
 
 def judge_targets(

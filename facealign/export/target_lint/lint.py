@@ -60,8 +60,8 @@ _RANKS: dict[Severity, int] = {"error": 0, "warning": 1, "note": 2}
 def lint_graph(model: ir.Model, targets: Sequence[Target]) -> tuple[TargetReport, ...]:
     """Return what each target has to say about a graph, the worst first.
 
-    A graph that breaks the ONNX standard is refused by all for that alone: the rules could not
-    be sure of what they read.
+    A graph that breaks the ONNX standard is refused by all for that alone, and so is, by TensorRT,
+    one with nodes that it takes for others: the rules could not be sure of what they read.
 
     Args:
         model: Any graph; it stays as it is. Types that it does not state are inferred.
@@ -95,8 +95,10 @@ def _inlined(model: ir.Model) -> ir.Model:
 
 def _findings(model: ir.Model, whole: ir.Model, target: Target) -> tuple[Finding, ...]:
     found = list(_asked(_ON_FILES, model, target))
-    rules = _FOR_TENSORRT if target.engine == "tensorrt" else _FOR_ONNXRUNTIME
-    found += _asked(rules, whole, target)
+    if target.engine == "onnxruntime":
+        found += _asked(_FOR_ONNXRUNTIME, whole, target)
+    elif not any(custom.is_mistaken(node) for node in whole.graph.all_nodes()):
+        found += _asked(_FOR_TENSORRT, whole, target)
     return tuple(sorted(found, key=lambda each: _RANKS[each.severity]))
 
 
