@@ -214,7 +214,7 @@ def test_external_data_warns_and_reads_nothing(
 
 def test_every_rule_of_the_gate_has_its_place() -> None:
     gate = {str(rule.__name__).replace("_", "-") for rule in (*RULES, *WARNINGS)}
-    adopted = {str(getattr(rule, "name", "")) for rule in ADOPTED}
+    adopted = {rule.name for rule in ADOPTED}
 
     assert adopted == gate - BY_TARGET
     assert {case[0] for case in CASES} == adopted - ASKED_BELOW
