@@ -16,7 +16,9 @@ from facealign.pipeline.graphs import Reference, ShippedGraph, reduced_graphs_of
 from facealign.pipeline.precisions import Reductions
 from facealign.pipeline.reduce import Reduction
 from facealign.pipeline.run_crops import graph_runner
+from facealign.pipeline.targets import check_targets
 from facealign.pipeline.verify import remembered_points
+from facealign.targets import targets_from_names
 from tests.unit.pipeline.small_network import Told
 
 Spoil = Callable[[ir.Model], None]
@@ -198,3 +200,15 @@ def test_reduced_graph_that_gives_no_numbers_is_refused(
 def _cast(value: ir.Value, to: ir.DataType) -> ir.Node:
     made = ir.Value(name=f"{value.name}.{to}", type=ir.TensorType(to), shape=value.shape)
     return ir.node("Cast", [value], {"to": int(to)}, outputs=[made])
+
+
+def test_shipped_int8_is_written_for_its_targets(
+    real_graph: ir.Model, real_reductions: Reductions, reference: Reference
+) -> None:
+    alone = replace(real_reductions, reductions=(reduction_of(real_reductions, "int8"),))
+    targets = targets_from_names(["jetpack-6.0"])
+
+    graphs = reduced_graphs_of(real_graph, alone, replace(reference, targets=targets), Told())
+
+    assert graphs["int8"].entry.opset == 17
+    check_targets({"int8": graph_from_bytes(graphs["int8"].data)}, targets)
