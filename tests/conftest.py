@@ -37,6 +37,7 @@ BY_NETWORK = (
     "test_families.py",
     "test_tensorrt_rules.py",
     "test_target_lint.py",
+    "test_lowering.py",
     "test_precision.py",
     "test_quantize.py",
     "test_sdfl_full_size.py",

@@ -40,8 +40,8 @@ def test_lint_asks_all_targets_and_passes_if_one_takes_the_graph(run_cli: RunCli
     assert [line.split()[0] for line in lines if not line.startswith(" ")] == NAMES
     assert re.match(r"jetpack-5\.1 +refused  TensorRT 8\.5\.2: 1 error, ", lines[0])
     assert re.match(
-        r" +error    opset: opset 19 is beyond TensorRT 8\.5\.2, which reads 17; use opset 17 "
-        r"\[measured: .*operators\.md",
+        r" +error    opset: opset 19 is beyond TensorRT 8\.5\.2, which reads 17; use opset 17, as "
+        r"`facealign export --target jetpack-5\.1` writes it \[measured: .*operators\.md",
         lines[1],
     )
     assert re.match(r"onnxruntime +ok       ONNX Runtime", lines[-1])
@@ -70,7 +70,8 @@ def test_lint_exits_with_6_if_a_named_target_refuses(run_cli: RunCli) -> None:
     ]
     assert stderr == (
         f"error: 1 of 2 targets refuse `{GRAPH}`: jetpack-6.0 refuses the model.fp32.onnx graph: "
-        "opset 19 is beyond TensorRT 8.6.2, which reads 17; use opset 17\n"
+        "opset 19 is beyond TensorRT 8.6.2, which reads 17; use opset 17, as "
+        "`facealign export --target jetpack-6.0` writes it\n"
     )
 
 

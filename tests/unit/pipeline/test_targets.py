@@ -142,7 +142,7 @@ def test_check_targets_names_target_graph_reason_and_way_out(normed: ir.Model) -
 
     assert str(raised.value) == (
         "jetpack-5.1 refuses the fp32 graph: opset 19 is beyond TensorRT 8.5.2, which reads 17; "
-        "use opset 17 (and 1 more)"
+        "use opset 17, as `facealign export --target jetpack-5.1` writes it (and 1 more)"
     )
     (other,) = raised.value.items
     assert other == (

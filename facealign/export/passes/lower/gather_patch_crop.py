@@ -17,13 +17,15 @@ __all__ = ["GatherPatchCropPass"]
 
 _FEWEST_CELLS = 2  # with one, there is no second neighbour to gather
 _NAME = "patch_crop"
+_FULL = ir.DataType.FLOAT
 
 
 class GatherPatchCropPass(InPlacePass):
     """Replace every GridSample by arithmetic and GatherND.
 
     The four cells around a position, the same two rows and columns also where it lies outside, are
-    gathered from the map with channels last. A cell c weighs ``max(0, 1 - |position - c|)`` in x
+    gathered from the map with channels last. All of it is FP32, also where map or grid are FP16, as
+    the kernels of GridSample compute. A cell c weighs ``max(0, 1 - |position - c|)`` in x
     times the same in y, which is bilinear inside the map and makes zeros outside it without a mask:
     neither neighbour of a position one cell beyond the border or further reaches it.
 
@@ -55,7 +57,6 @@ class _Sizes:
     rows: int
     columns: int
     map: ir.DataType
-    grid: ir.DataType
 
     @property
     def count(self) -> int:
@@ -70,18 +71,17 @@ def _sizes(node: ir.Node) -> _Sizes:
             "zeros outside and corners not aligned; write the network's sampling that way"
         )
     sizes: list[int] = []
-    types: list[ir.DataType] = []
     for value, axes in zip(node.inputs, (slice(1, 4), slice(1, 3)), strict=True):
-        if value is not None and value.shape is not None and value.dtype is not None:
+        if value is not None and value.shape is not None:
             sizes += [size for size in list(value.shape)[axes] if isinstance(size, int)]
-            types.append(value.dtype)
-    if len(sizes) != 5 or len(types) != 2 or min(sizes[1:3]) < _FEWEST_CELLS:
+    dtype = node.outputs[0].dtype
+    if len(sizes) != 5 or dtype is None or min(sizes[1:3]) < _FEWEST_CELLS:
         raise GraphContractError(
             f"{node_label(node)} cannot be written without GridSample: all its sizes but the batch "
             "must be known, and its map two cells wide and high; infer shapes before"
         )
     channels, height, width, rows, columns = sizes
-    return _Sizes(channels, height, width, rows, columns, map=types[0], grid=types[1])
+    return _Sizes(channels, height, width, rows, columns, dtype)
 
 
 def _replace(graph: ir.Graph, node: ir.Node, sizes: _Sizes) -> None:
@@ -98,6 +98,8 @@ def _replace(graph: ir.Graph, node: ir.Node, sizes: _Sizes) -> None:
         terms.append(writer.op("Mul", (samples, weight), f"term{number}"))
     upper = writer.op("Add", terms[:2], "upper")
     total = writer.op("Add", (upper, writer.op("Add", terms[2:], "lower")), "rows")
+    if sizes.map != _FULL:
+        total = writer.op("Cast", (total,), "rounded", {"to": int(sizes.map)})
     shape = _integers(writer, (-1, sizes.rows, sizes.columns, sizes.channels))
     patches = writer.op("Reshape", (total, shape), "channels_last")  # (B, P, N, C)
     writer.finish(writer.op("Transpose", (patches,), "patches", {"perm": (0, 3, 1, 2)}))
@@ -106,19 +108,20 @@ def _replace(graph: ir.Graph, node: ir.Node, sizes: _Sizes) -> None:
 def _position(writer: NodeWriter, grid: ir.Value, sizes: _Sizes) -> ir.Value:
     """Return x and y in cells, 0 in the middle of the first, ``(B, P, N, 2)``."""
     # The order of ONNX Runtime's kernel, ((g + 1) * W - 1) / 2, so that both round alike.
-    is_number = writer.op("Equal", (grid, grid), "is_number")
-    numbers = writer.op("Where", (is_number, grid, _floats(writer, -1, sizes)), "numbers")
-    shifted = writer.op("Add", (numbers, _floats(writer, 1, sizes)), "shifted")
-    halves = _floats(writer, (sizes.width / 2, sizes.height / 2), sizes)
+    full = writer.in_full(grid, "exact_grid")
+    is_number = writer.op("Equal", (full, full), "is_number")
+    numbers = writer.op("Where", (is_number, full, _floats(writer, -1)), "numbers")
+    shifted = writer.op("Add", (numbers, _floats(writer, 1)), "shifted")
+    halves = _floats(writer, (sizes.width / 2, sizes.height / 2))
     scaled = writer.op("Mul", (shifted, halves), "scaled")
-    return writer.op("Sub", (scaled, _floats(writer, 0.5, sizes)), "position")
+    return writer.op("Sub", (scaled, _floats(writer, 0.5)), "position")
 
 
 def _corner(writer: NodeWriter, position: ir.Value, sizes: _Sizes) -> ir.Value:
     """Return the upper left of the four cells, a whole number inside the map; as `position`."""
     floor = writer.op("Floor", (position,), "floor")
-    from_zero = writer.op("Max", (floor, _floats(writer, 0, sizes)), "from_zero")
-    last = _floats(writer, (sizes.width - 2, sizes.height - 2), sizes)
+    from_zero = writer.op("Max", (floor, _floats(writer, 0)), "from_zero")
+    last = _floats(writer, (sizes.width - 2, sizes.height - 2))
     return writer.op("Min", (from_zero, last), "corner")
 
 
@@ -128,16 +131,14 @@ def _weights(
     """Return what each of the four cells weighs, row by row, ``(B, P * N, 1)`` each."""
     beyond = writer.op("Sub", (position, corner), "beyond")
     apart = writer.op("Unsqueeze", (beyond, _integers(writer, (4,))), "apart")
-    distance = writer.op("Sub", (apart, _floats(writer, (0, 1), sizes)), "difference")
+    distance = writer.op("Sub", (apart, _floats(writer, (0, 1))), "difference")
     distance = writer.op("Abs", (distance,), "distance")
-    near = writer.op("Sub", (_floats(writer, 1, sizes), distance), "near")
+    near = writer.op("Sub", (_floats(writer, 1), distance), "near")
     hats = writer.op("Relu", (near,), "hats")  # (B, P, N, 2, 2): axis, neighbour
     halves = _integers(writer, (1, 1))
     by_x, by_y = writer.split("Split", (hats, halves), ("by_x", "by_y"), {"axis": 3})
     column = writer.op("Transpose", (by_y,), "column", {"perm": (0, 1, 2, 4, 3)})
     product = writer.op("Mul", (column, by_x), "product")
-    if sizes.map != sizes.grid:
-        product = writer.op("Cast", (product,), "cast", {"to": int(sizes.map)})
     flat = writer.op("Reshape", (product, _integers(writer, (-1, sizes.count, 4))), "weights")
     names = [f"weight{number}" for number in range(4)]
     return writer.split("Split", (flat, _integers(writer, (1, 1, 1, 1))), names, {"axis": 2})
@@ -163,12 +164,13 @@ def _places(writer: NodeWriter, corner: ir.Value, sizes: _Sizes) -> list[ir.Valu
 def _cells(writer: NodeWriter, image: ir.Value, sizes: _Sizes) -> ir.Value:
     """Return the map with channels last, ``(B, H * W, C)``."""
     shape = _integers(writer, (-1, sizes.channels, sizes.height * sizes.width))
-    flat = writer.op("Reshape", (image, shape), "flat")
+    full = writer.in_full(image, "exact")
+    flat = writer.op("Reshape", (full, shape), "flat")
     return writer.op("Transpose", (flat,), "cells", {"perm": (0, 2, 1)})
 
 
-def _floats(writer: NodeWriter, numbers: float | tuple[float, ...], sizes: _Sizes) -> ir.Value:
-    return writer.constant(np.array(numbers, dtype=sizes.grid.numpy()), f"{_NAME}.number")
+def _floats(writer: NodeWriter, numbers: float | tuple[float, ...]) -> ir.Value:
+    return writer.constant(np.array(numbers, dtype=np.float32), f"{_NAME}.number")
 
 
 def _integers(writer: NodeWriter, numbers: tuple[int, ...]) -> ir.Value:

@@ -14,14 +14,14 @@ __all__ = ["DecomposeLayerNormalizationPass"]
 
 _AXES_ARE_INPUTS = 18  # from that opset on, of ReduceMean
 _EPSILON = 1e-5  # the standard's
+_FULL = ir.DataType.FLOAT
 
 
 class DecomposeLayerNormalizationPass(InPlacePass):
     """Replace every LayerNormalization by ReduceMean, products and a root, in FP32.
 
-    In FP16 the squares would overflow, so an FP16 map is cast to FP32 before, and back before scale
-    and bias, as the standard has it. A weakly typed builder that may use FP16 must be told to
-    keep these nodes in FP32.
+    In FP16 the squares would overflow, so what is FP16 is cast to FP32 before and back behind all
+    of it. A weakly typed builder that may use FP16 must be told to keep these nodes in FP32.
     """
 
     def call(self, model: ir.Model) -> PassResult:
@@ -56,11 +56,12 @@ def _replace(model: ir.Model, node: ir.Node) -> None:
     first = node.attributes.get_int("axis", -1) % len(value.shape)
     axes = tuple(range(first - len(value.shape), 0))
     normed = _normed(writer, value, node, axes, model.opset_imports[""])
-    if value.dtype != ir.DataType.FLOAT:
-        normed = writer.op("Cast", (normed,), "cast_back", {"to": int(value.dtype)})
     for op_type, operand in zip(("Mul", "Add"), node.inputs[1:], strict=False):
         if operand is not None:
-            normed = writer.op(op_type, (normed, operand), op_type.lower())
+            full = writer.in_full(operand, f"{op_type.lower()}.operand")
+            normed = writer.op(op_type, (normed, full), op_type.lower())
+    if value.dtype != _FULL:
+        normed = writer.op("Cast", (normed,), "rounded", {"to": int(value.dtype)})
     writer.finish(normed)
 
 
@@ -68,8 +69,7 @@ def _normed(
     writer: NodeWriter, value: ir.Value, node: ir.Node, axes: tuple[int, ...], opset: int
 ) -> ir.Value:
     """Return the input without mean and with deviation 1, in FP32."""
-    if value.dtype != ir.DataType.FLOAT:
-        value = writer.op("Cast", (value,), "cast", {"to": int(ir.DataType.FLOAT)})
+    value = writer.in_full(value, "exact")
     epsilon = np.float32(node.attributes.get_float("epsilon", _EPSILON))
     mean = _mean(writer, value, axes, opset, "mean")
     centred = writer.op("Sub", (value, mean), "centred")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 __all__ = ["NodeWriter"]
 
+_FULL = ir.DataType.FLOAT
 _Attribute = int | float | str | Sequence[int]
 
 
@@ -54,6 +55,14 @@ class NodeWriter:
         node_name = outputs[0].name
         self._nodes.append(ir.node(op_type, inputs, attributes, outputs=outputs, name=node_name))
         return outputs
+
+    def in_full(self, value: ir.Value, name: str) -> ir.Value:
+        """Return a value in FP32: itself, another initializer, or a Cast; `name` as in `op`."""
+        if value.dtype == _FULL:
+            return value
+        if value.const_value is None:
+            return self.op("Cast", (value,), name, {"to": int(_FULL)})
+        return self.constant(value.const_value.numpy().astype(np.float32), f"{value.name}.fp32")
 
     def constant(self, array: NDArray[np.generic], name: str) -> ir.Value:
         """Return an initializer.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -75,24 +76,58 @@ def test_adjacency_of_computed_names_edges_and_where_their_weights_are(
     assert edges == [set(np.flatnonzero(row)) for row in adjacency]
 
 
-def test_adjacency_of_dequantised_constant_is_what_is_stored(rng: np.random.Generator) -> None:
-    stored = np.round(random_adjacency(rng).T * 100).astype(np.int8)
-    text = f"""
-    g ({NODES}) => (float[B, 2, {COUNT}] y)
-    {{
-      mixing = DequantizeLinear<axis = 1>(stored, scale)
-      mixed = MatMul(nodes, mixing)
-      {CONVOLVED}
-    }}
-    """
-    scale = rng.uniform(0.1, 1, COUNT).astype(np.float32)
+QUANTISED = f"""
+g ({NODES}) => (float[B, 2, {COUNT}] y)
+{{
+  stored = QuantizeLinear<axis = 1>(exact, scale, zero)
+  mixing = DequantizeLinear<axis = 1>(stored, scale, zero)
+  mixed = MatMul(nodes, mixing)
+  {CONVOLVED}
+}}
+"""
+STORED = "\n".join(line for line in QUANTISED.splitlines() if " QuantizeLinear" not in line)
 
-    found = adjacency_of(
-        product_of(model_with(text, stored=stored, scale=scale, w=np.ones((2, 3, 1), np.float32)))
-    )
+
+@pytest.fixture
+def stored(rng: np.random.Generator) -> NDArray[np.int8]:
+    """Return an adjacency in steps of some scale."""
+    steps: NDArray[np.int8] = np.round(random_adjacency(rng).T * 100).astype(np.int8)
+    return steps
+
+
+@pytest.fixture
+def held(rng: np.random.Generator) -> dict[str, NDArray[Any]]:
+    """Return what a quantised product holds beside its adjacency."""
+    scale = rng.uniform(0.1, 1, COUNT).astype(np.float32)
+    return {"scale": scale, "zero": np.zeros(COUNT, np.int8), "w": np.ones((2, 3, 1), np.float32)}
+
+
+def test_adjacency_of_stored_integers_is_what_they_stand_for(
+    stored: NDArray[np.int8], held: dict[str, NDArray[Any]]
+) -> None:
+    found = adjacency_of(product_of(model_with(STORED, stored=stored, **held)))
 
     assert isinstance(found, ConstantAdjacency)
-    np.testing.assert_allclose(matrix_of(found, COUNT), stored * scale, rtol=1e-6)
+    np.testing.assert_array_equal(matrix_of(found, COUNT), stored * held["scale"])
+
+
+def test_adjacency_of_quantised_constant_is_what_is_left_of_it(
+    stored: NDArray[np.int8], held: dict[str, NDArray[Any]]
+) -> None:
+    exact = ((stored + 0.3 * (stored != 0)) * held["scale"]).astype(np.float32)
+
+    found = adjacency_of(product_of(model_with(QUANTISED, exact=exact, **held)))
+
+    assert isinstance(found, ConstantAdjacency)
+    np.testing.assert_array_equal(matrix_of(found, COUNT), stored * held["scale"])
+
+
+def test_adjacency_of_integers_with_a_zero_point_is_not_read(
+    stored: NDArray[np.int8], held: dict[str, NDArray[Any]]
+) -> None:
+    held["zero"] = np.full(COUNT, 3, np.int8)
+
+    assert adjacency_of(product_of(model_with(STORED, stored=stored, **held))) is None
 
 
 def with_neighbours(degree: int) -> NDArray[np.float32]:
@@ -199,13 +234,35 @@ def softmax_is_sigmoid(model: ir.Model) -> None:
     softmax.op_type = "Sigmoid"
 
 
+def softmax_over_landmarks(model: ir.Model) -> None:
+    softmax = next(node for node in model.graph if node.op_type == "Softmax")
+    softmax.attributes["axis"] = ir.AttrInt64("axis", 1)
+
+
+def landmark_without_edges(model: ir.Model) -> None:
+    for name, nothing in (("weight", 0), ("bias", -1e4)):
+        value = model.graph.initializers[name]
+        assert value.const_value is not None
+        array = value.const_value.numpy().copy()
+        array[:4] = nothing
+        value.const_value = ir.tensor(array, name=name)
+
+
 def gather_on_the_batch(model: ir.Model) -> None:
     gather = next(node for node in model.graph if node.op_type == "Gather")
     gather.attributes["axis"] = ir.AttrInt64("axis", 0)
 
 
 @pytest.mark.parametrize(
-    "plant", [bias_not_low, weight_not_zero, softmax_is_sigmoid, gather_on_the_batch]
+    "plant",
+    [
+        bias_not_low,
+        weight_not_zero,
+        softmax_is_sigmoid,
+        softmax_over_landmarks,
+        landmark_without_edges,
+        gather_on_the_batch,
+    ],
 )
 def test_adjacency_is_not_computed_where_no_place_is_sure_to_be_zero(
     rng: np.random.Generator, plant: Callable[[ir.Model], None]

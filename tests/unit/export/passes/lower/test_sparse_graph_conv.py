@@ -238,7 +238,8 @@ def next_landmark(array: NDArray[np.generic]) -> NDArray[np.generic]:
 
 
 def neighbours_reversed(array: NDArray[np.generic]) -> NDArray[np.generic]:
-    return array[:, ::-1].copy()
+    turned: NDArray[np.generic] = array[:, ::-1].copy()
+    return turned
 
 
 def empty_places_weigh(array: NDArray[np.generic]) -> NDArray[np.generic]:
