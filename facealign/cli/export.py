@@ -79,7 +79,7 @@ def export(  # noqa: PLR0913, PLR0917  # typer makes an option of each
     which that target could not take a graph. Prints the bundle's path.
     """
     from facealign.pipeline.compile import CompileRequest, compile_checkpoint
-    from facealign.pipeline.lowering import FormRequest
+    from facealign.pipeline.targets import FormRequest
 
     folder = output or Path(checkpoint_stem(checkpoint.name) + ".bundle")
     request = CompileRequest(

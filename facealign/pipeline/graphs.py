@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import onnx_ir as ir
@@ -19,11 +19,11 @@ from facealign.export.precision_rules import Precision
 from facealign.export.tensorrt.rules import check_tensorrt_rules
 from facealign.models.load import Model
 from facealign.pipeline.judge import Judge
-from facealign.pipeline.lowering import STANDARD, Lowering
 from facealign.pipeline.precisions import Reductions
 from facealign.pipeline.progress import Stage
 from facealign.pipeline.reduction import Reduction
 from facealign.pipeline.run_crops import graph_runner
+from facealign.pipeline.targets import Form, lowered_for
 from facealign.pipeline.verify import Points, measure_reduced
 from facealign.spec import TensorSpec, contract_input, contract_outputs
 
@@ -54,13 +54,13 @@ class Reference:
         model: The network, on torch.
         golden: The self-test, with what the network gives.
         points: Of `remembered_points`.
-        lowering: In which form the graphs ship.
+        form: In which operators the graphs ship.
     """
 
     model: Model
     golden: Golden
     points: Points
-    lowering: Lowering = STANDARD
+    form: Form = field(default_factory=Form)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def contract(model: Model) -> tuple[TensorSpec, tuple[TensorSpec, ...]]:
 
 
 def full_graph(graph: ir.Model, shipped: ir.Model, parity: ParityReport) -> ShippedGraph:
-    """Return the FP32 graph as it ships; `graph` says the same in the standard form."""
+    """Return the FP32 graph as it ships; `graph` says the same as it was exported."""
     return ShippedGraph(bytes_from_graph(shipped), _entry(FULL, shipped, graph, parity))
 
 
@@ -88,6 +88,7 @@ def reduced_graphs_of(
     """Return the graphs of reduced precision as they ship, checked once more and measured.
 
     Raises:
+        TargetError: If a target refuses one.
         GraphContractError: If ONNX or TensorRT would refuse one; a defect of the pass.
         ParityError: If one gives no number on a crop of parity or of the self-test.
     """
@@ -103,12 +104,12 @@ def reduced_graphs_of(
 def _reduced_graph(
     full: ir.Model, reduction: Reduction, judge: Judge, reference: Reference, stage: Stage
 ) -> ShippedGraph:
-    standard, golden = reduction.shipped.clone(), reference.golden
-    standard.metadata_props.update(
+    exported, golden = reduction.shipped.clone(), reference.golden
+    exported.metadata_props.update(
         {**full.metadata_props, "facealign.precision": reduction.precision}
     )
-    _check(standard, reference.model, reduction.precision)
-    graph = reference.lowering.apply(standard, reduction.precision)
+    _check(exported, reference.model, reduction.precision)
+    graph = lowered_for(exported, reduction.precision, reference.form)
     data = bytes_from_graph(graph)
     parity = measure_reduced(reference.model, data, reference.points, stage)
     found = graph_runner(data)(golden.crops)

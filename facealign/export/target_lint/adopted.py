@@ -12,7 +12,7 @@ from facealign.export.tensorrt import dtypes, files, operators, placement, quant
 from facealign.export.tensorrt.values import Rule
 from facealign.targets import Certainty, Fact, Target, Version
 
-__all__ = ["ADOPTED"]
+__all__ = ["ADOPTED", "ask_adopted"]
 
 _TABLE = "onnx/onnx-tensorrt docs/operators.md, 8.5-GA to 11.1"
 _SAMPLER = "onnx-tensorrt 8.5-GA builtin_op_importers.cpp:4421, 10.1-GA onnxOpImporters.cpp:5123"
@@ -31,19 +31,35 @@ class _Adopted:
     source: str
     since: Version = _ALL
 
-    def __call__(self, model: ir.Model, target: Target) -> Iterator[Finding]:
-        if target.newest < self.since:
-            return
+    def findings(self, model: ir.Model) -> Iterator[Finding]:
+        """Yield what the rule finds."""
         because = Fact(self.since, self.source, self.certainty)
         for problem in self.rule(model):
             yield finding_from_problem(problem, self.severity, self.name, because)
 
     @property
     def name(self) -> str:
+        """The name of the rule in findings."""
         return str(self.rule.__name__).replace("_", "-")
 
 
-ADOPTED: tuple[TargetRule, ...] = (
+def ask_adopted(model: ir.Model) -> TargetRule:
+    """Return the adopted rules as one that knows its answers: they differ by release alone.
+
+    Args:
+        model: The only graph that the rule may be asked of.
+    """
+    asked = [(each.since, tuple(each.findings(model))) for each in ADOPTED]
+
+    def adopted(_: ir.Model, target: Target) -> Iterator[Finding]:
+        for since, findings in asked:
+            if target.newest >= since:
+                yield from findings
+
+    return adopted
+
+
+ADOPTED: tuple[_Adopted, ...] = (
     # The runtime's `parse` of bytes does not find the other file; trtexec would.
     _Adopted(files.external_data, "warning", "measured", "bindings: OnnxParser.parse(bytes, path)"),
     _Adopted(operators.grid_sample_settings, "error", "measured", _SAMPLER),

@@ -9,11 +9,12 @@ import onnx
 import onnx_ir as ir
 
 from facealign.export.graph import STANDARD_DOMAINS, node_label, node_name
+from facealign.export.passes.lower.custom_operator import DOMAIN
 from facealign.export.target_lint.finding import Finding, Severity, finding_from_problem
 from facealign.export.tensorrt.values import Problem
 from facealign.targets import Fact, Target
 
-__all__ = ["custom_operators", "function_names", "unused_domains"]
+__all__ = ["custom_operators", "function_names", "is_mistaken", "unused_domains"]
 
 _ORDER = (
     "onnx-tensorrt ModelImporter.cpp at 8.6-GA and 10.1-GA and two newer copies; "
@@ -23,6 +24,7 @@ _FIRST_FUNCTIONS = (9,)
 _PLUGIN_BEFORE_FUNCTION = (10, 7)
 _FIRST_DOMAINS = (10, 10)
 _FIRST_NAMESPACES = (10, 15)
+_FIRST_OF_OURS = (10, 3)  # of TensorRT, for the plugins of facealign
 _NAMESPACE = "plugin_namespace"
 # Kernels of its own, which every build of ONNX Runtime has.
 _OF_ONNXRUNTIME = ("com.microsoft", "com.microsoft.nchwc", "ai.onnx.ml")
@@ -57,13 +59,20 @@ def _of_onnxruntime(node: ir.Node, *, has_body: bool) -> Iterator[Finding]:
 
 
 def _of_tensorrt(node: ir.Node, target: Target, *, has_body: bool) -> Iterator[Finding]:
-    if onnx.defs.has(node.op_type):
+    if is_mistaken(node):
         yield _finding(
             "error",
             node,
             f"is of domain {node.domain!r}, which TensorRT ignores: it takes the built-in "
             f"{node.op_type}",
             "give the operator a name that no standard operator has",
+        )
+    elif not has_body and node.domain == DOMAIN and target.oldest >= _FIRST_OF_OURS:
+        yield _finding(
+            "warning",
+            node,
+            "has no function body, so facealign's plugin must be registered before it is parsed",
+            "register it, or take the file with the function body",
         )
     elif not has_body:
         where = f"in namespace {node.domain!r} or that of" if _reads_domain(target) else "by"
@@ -97,6 +106,11 @@ def _who_runs(node: ir.Node, target: Target) -> tuple[str, str]:
     if _NAMESPACE in node.attributes:
         return either, "nothing to do"
     return function, f"for a plugin give the node an attribute {_NAMESPACE!r}"
+
+
+def is_mistaken(node: ir.Node) -> bool:
+    """Return whether TensorRT, which ignores domains, takes a node for a standard operator."""
+    return node.domain not in STANDARD_DOMAINS and bool(onnx.defs.has(node.op_type))
 
 
 def _reads_domain(target: Target) -> bool:

@@ -11,7 +11,7 @@ from onnx_ir.passes.common import InlinePass
 from facealign.errors import GraphContractError
 from facealign.export.graph import check_onnx
 from facealign.export.target_lint import custom, integers, notes, release, types
-from facealign.export.target_lint.adopted import ADOPTED
+from facealign.export.target_lint.adopted import ask_adopted
 from facealign.export.target_lint.finding import (
     Finding,
     Severity,
@@ -22,7 +22,7 @@ from facealign.export.target_lint.finding import (
 from facealign.export.tensorrt.files import external_data
 from facealign.export.tensorrt.rules import with_types
 from facealign.export.tensorrt.values import Problem
-from facealign.targets import Fact, Target
+from facealign.targets import Engine, Fact, Target
 
 __all__ = ["lint_graph"]
 
@@ -46,7 +46,6 @@ _FOR_TENSORRT: tuple[TargetRule, ...] = (
     types.quantized_types,
     integers.int64_range,
     integers.uint8_input,
-    *ADOPTED,
     release.conditional_resize,
     types.half_attention,
     release.operator_restrictions,
@@ -60,8 +59,8 @@ _RANKS: dict[Severity, int] = {"error": 0, "warning": 1, "note": 2}
 def lint_graph(model: ir.Model, targets: Sequence[Target]) -> tuple[TargetReport, ...]:
     """Return what each target has to say about a graph, the worst first.
 
-    A graph that breaks the ONNX standard is refused by all for that alone: the rules could not
-    be sure of what they read.
+    A graph that breaks the ONNX standard is refused by all for that alone, and so is, by TensorRT,
+    one with nodes that it takes for others: the rules could not be sure of what they read.
 
     Args:
         model: Any graph; it stays as it is. Types that it does not state are inferred.
@@ -71,7 +70,17 @@ def lint_graph(model: ir.Model, targets: Sequence[Target]) -> tuple[TargetReport
     if broken is not None:
         return tuple(TargetReport(target, (broken,)) for target in targets)
     whole = with_types(_inlined(model))
-    return tuple(TargetReport(target, _findings(model, whole, target)) for target in targets)
+    is_mistaken = any(custom.is_mistaken(node) for node in whole.graph.all_nodes())
+    # Nothing can be asked of nodes that only are called like standard ones.
+    for_tensorrt = () if is_mistaken else (*_FOR_TENSORRT, ask_adopted(whole))
+    rules: dict[Engine, Sequence[TargetRule]] = {
+        "tensorrt": for_tensorrt,
+        "onnxruntime": _FOR_ONNXRUNTIME,
+    }
+    return tuple(
+        TargetReport(target, _findings(model, whole, target, rules[target.engine]))
+        for target in targets
+    )
 
 
 def _standard(model: ir.Model) -> Finding | None:
@@ -93,10 +102,10 @@ def _inlined(model: ir.Model) -> ir.Model:
     return InlinePass()(model.clone()).model if model.functions else model
 
 
-def _findings(model: ir.Model, whole: ir.Model, target: Target) -> tuple[Finding, ...]:
-    found = list(_asked(_ON_FILES, model, target))
-    rules = _FOR_TENSORRT if target.engine == "tensorrt" else _FOR_ONNXRUNTIME
-    found += _asked(rules, whole, target)
+def _findings(
+    model: ir.Model, whole: ir.Model, target: Target, rules: Sequence[TargetRule]
+) -> tuple[Finding, ...]:
+    found = [*_asked(_ON_FILES, model, target), *_asked(rules, whole, target)]
     return tuple(sorted(found, key=lambda each: _RANKS[each.severity]))
 
 

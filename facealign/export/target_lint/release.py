@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import onnx
 import onnx_ir as ir
 
-from facealign.export.graph import STANDARD_DOMAINS, node_label, node_name
+from facealign.export.graph import OPSET, STANDARD_DOMAINS, node_label, node_name
 from facealign.export.target_lint.finding import Finding, Severity, finding_from_problem
 from facealign.export.tensorrt.by_release import (
     beyond_opset,
@@ -66,7 +66,10 @@ def opset(model: ir.Model, target: Target) -> Iterator[Finding]:
     for problem in beyond_opset(
         model, greatest, reader=target.engine_text, export_opset=target.export_opset.value
     ):
-        yield finding_from_problem(problem, severity, "opset", because)
+        # Other targets read what is written by default.
+        how = f", as `facealign export --target {target.name}` writes it"
+        fix = problem.fix if target.export_opset.value == OPSET else f"{problem.fix}{how}"
+        yield finding_from_problem(Problem(problem.why, fix), severity, "opset", because)
     found = opset_of(model)
     if found < least:
         problem = Problem(

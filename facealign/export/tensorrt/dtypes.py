@@ -162,7 +162,9 @@ def grid_sample_types(node: ir.Node) -> Iterator[Problem]:
     """
     if node.op_type != "GridSample":
         return
-    image, grid = (value.dtype if value else None for value in node.inputs[:2])
+    image, grid = (
+        None if (value := input_of(node, index)) is None else value.dtype for index in (0, 1)
+    )
     if image != grid:
         yield Problem(
             f"{node_label(node)} has a {image} map and a {grid} grid",

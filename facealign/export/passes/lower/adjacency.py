@@ -25,10 +25,14 @@ class ConstantAdjacency:
     """A learned adjacency, by neighbours.
 
     Attributes:
+        nodes: ``(B, F, N)`` features of landmarks.
+        mixing: What they are multiplied with.
         indices: ``(M, K)`` which landmark, 0 to N - 1; 0 where a column has fewer than K.
         weights: ``(M, K)`` how much of it; 0 where a column has fewer than K.
     """
 
+    nodes: ir.Value
+    mixing: ir.Value
     indices: _Integers
     weights: NDArray[np.generic]
 
@@ -38,12 +42,16 @@ class ComputedAdjacency:
     """An adjacency that is computed from the image, by neighbours.
 
     Attributes:
+        nodes: ``(B, F, N)`` features of landmarks.
+        mixing: What they are multiplied with.
         indices: ``(M, K)`` which landmark.
         places: ``(M, K)`` where in `values` its weight is; where a column has fewer than K, a place
             that is always 0.
         values: ``(B, P)`` the weights of all edges.
     """
 
+    nodes: ir.Value
+    mixing: ir.Value
     indices: _Integers
     places: _Integers
     values: ir.Value
@@ -61,18 +69,21 @@ def adjacency_of(node: ir.Node) -> ConstantAdjacency | ComputedAdjacency | None:
       ``(B, 2F, N)``. Layers that multiply features from the left, and attention, do not.
     * It is sparse: no landmark has more than a share of `DENSEST` of all for neighbours. Trained
       weights are full.
-    * It is constant; or a Gather with constant indices from the Softmax of a linear layer, where
-      some places are without an edge: their weights are 0 and their bias is -1e4 or less.
+    * It is constant; or a Gather with constant indices from a linear layer and a Softmax over the
+      edges of each landmark, of which some have weights of 0 and a bias of -1e4 or less, but not
+      all: those are no edges, and exactly 0.
     """
     if node.op_type != "MatMul" or node.domain not in STANDARD_DOMAINS:
         return None
-    left, right = node.inputs
-    count = _landmark_count(left)
-    if right is None or count is None or not _feeds_convolutions(node.outputs[0]):
+    nodes, mixing = node.inputs
+    count = _last_size(nodes)
+    if nodes is None or mixing is None or count is None:
         return None
-    array = _constant_array(right)
+    if not _feeds_convolutions(node.outputs[0]):
+        return None
+    array = _constant_array(mixing)
     if array is None:
-        return _computed(right, count)
+        return _computed(nodes, mixing, count)
     if not _is_mixing(array, count):
         return None
     columns = _neighbours(array.T != 0, count)
@@ -80,12 +91,13 @@ def adjacency_of(node: ir.Node) -> ConstantAdjacency | ComputedAdjacency | None:
         return None
     indices, used = columns
     weights = np.take_along_axis(array.T, indices, axis=1)
-    return ConstantAdjacency(indices, np.where(used, weights, 0).astype(array.dtype))
+    kept = np.where(used, weights, 0).astype(array.dtype)
+    return ConstantAdjacency(nodes, mixing, indices, kept)
 
 
-def _landmark_count(nodes: ir.Value | None) -> int | None:
+def _last_size(value: ir.Value | None) -> int | None:
     """Return N of ``(B, F, N)``."""
-    shape = None if nodes is None else nodes.shape
+    shape = None if value is None else value.shape
     if shape is None or len(shape) != 3 or not isinstance(shape[2], int):
         return None
     return shape[2]
@@ -130,9 +142,9 @@ def _neighbours(edges: NDArray[np.bool_], count: int) -> tuple[_Integers, NDArra
     return np.where(used, order, 0), used
 
 
-def _computed(right: ir.Value, count: int) -> ComputedAdjacency | None:
-    reshape = _producer(right, "Reshape")
-    shape = () if right.shape is None else tuple(right.shape)[1:]
+def _computed(nodes: ir.Value, mixing: ir.Value, count: int) -> ComputedAdjacency | None:
+    reshape = _producer(mixing, "Reshape")
+    shape = () if mixing.shape is None else tuple(mixing.shape)[1:]
     gather = None if reshape is None else _producer(reshape.inputs[0], "Gather")
     if gather is None or shape not in {(count, count), (count, 2 * count)}:
         return None
@@ -148,23 +160,33 @@ def _computed(right: ir.Value, count: int) -> ComputedAdjacency | None:
         return None
     indices, used = columns
     kept = np.where(used, np.take_along_axis(places, indices, axis=1), empty[0])
-    return ComputedAdjacency(indices, kept, values)
+    return ComputedAdjacency(nodes, mixing, indices, kept, values)
 
 
 def _empty_places(values: ir.Value | None) -> _Integers | None:
     """Return where a flattened Softmax over the edges of each landmark is always 0."""
-    node: ir.Node | None = None
+    nodes: list[ir.Node] = []
     value = values
     for op_type in ("Reshape", "Softmax", "Reshape", "Gemm"):
         node = _producer(value, op_type)
-        value = None if node is None else node.inputs[0]
-    if node is None or len(node.inputs) != 3 or not node.attributes.get_int("transB", 0):
+        if node is None:
+            return None
+        nodes.append(node)
+        value = node.inputs[0]
+    _, softmax, _, linear = nodes
+    degree = _last_size(softmax.outputs[0])
+    if degree is None or softmax.attributes.get_int("axis", -1) not in {-1, 2}:
         return None
-    weight, bias = (_constant_array(value) for value in node.inputs[1:])
+    if len(linear.inputs) != 3 or not linear.attributes.get_int("transB", 0):
+        return None
+    weight, bias = (_constant_array(value) for value in linear.inputs[1:])
     if weight is None or bias is None:
         return None
     is_empty = ~weight.astype(bool).any(axis=1) & (bias.astype(np.float64) <= _NO_EDGE)
-    return np.flatnonzero(is_empty) if is_empty.any() else None
+    # A Softmax over nothing but such places gives each its share.
+    if not is_empty.any() or is_empty.reshape(-1, degree).all(axis=1).any():
+        return None
+    return np.flatnonzero(is_empty)
 
 
 def _producer(value: ir.Value | None, op_type: str) -> ir.Node | None:

@@ -36,7 +36,8 @@ class SparseGraphConvPass(InPlacePass):
     ``facealign::SparseGraphConv(nodes, indices, weights)`` is
     ``mixed[b, f, m] = sum over k of nodes[b, f, indices[m, k]] * weights[m, k]``, with nodes
     ``(B, F, N)``, indices ``(M, K)`` int64 and weights ``(M, K)``, or ``(B, 1, M, K)`` where they
-    are computed from the image; mixed is ``(B, F, M)``. `adjacency_of` says what it replaces.
+    are computed from the image; mixed is ``(B, F, M)``. `adjacency_of` says what it replaces. In
+    FP16 every term is rounded, where a product would add them up in FP32 on most engines.
 
     Args:
         form: ``function`` is the operator with its function body, ``plugin`` without, see
@@ -90,18 +91,17 @@ class _Weights:
         self, node: ir.Node, adjacency: ConstantAdjacency | ComputedAdjacency
     ) -> tuple[ir.Value, ...]:
         """Return nodes, indices and weights."""
-        nodes, mixing = node.inputs
-        if nodes is None or mixing is None:
-            raise AssertionError  # adjacency_of has read both
+        nodes, mixing = adjacency.nodes, adjacency.mixing
         indices = constant(self._graph, adjacency.indices, f"{_NAME}.indices")
         if isinstance(adjacency, ConstantAdjacency):
             weights = constant(self._graph, adjacency.weights, f"{mixing.name}.weights")
             return nodes, indices, weights
         if mixing not in self._computed:
-            self._computed[mixing] = self._weights(node, mixing, adjacency)
+            self._computed[mixing] = self._weights(node, adjacency)
         return nodes, indices, self._computed[mixing]
 
-    def _weights(self, node: ir.Node, mixing: ir.Value, adjacency: ComputedAdjacency) -> ir.Value:
+    def _weights(self, node: ir.Node, adjacency: ComputedAdjacency) -> ir.Value:
+        mixing = adjacency.mixing
         places = constant(self._graph, adjacency.places.reshape(-1), f"{mixing.name}.places")
         sizes = np.array([-1, 1, *adjacency.places.shape], dtype=np.int64)
         shape = constant(self._graph, sizes, f"{mixing.name}.shape")

@@ -234,13 +234,35 @@ def softmax_is_sigmoid(model: ir.Model) -> None:
     softmax.op_type = "Sigmoid"
 
 
+def softmax_over_landmarks(model: ir.Model) -> None:
+    softmax = next(node for node in model.graph if node.op_type == "Softmax")
+    softmax.attributes["axis"] = ir.AttrInt64("axis", 1)
+
+
+def landmark_without_edges(model: ir.Model) -> None:
+    for name, nothing in (("weight", 0), ("bias", -1e4)):
+        value = model.graph.initializers[name]
+        assert value.const_value is not None
+        array = value.const_value.numpy().copy()
+        array[:4] = nothing
+        value.const_value = ir.tensor(array, name=name)
+
+
 def gather_on_the_batch(model: ir.Model) -> None:
     gather = next(node for node in model.graph if node.op_type == "Gather")
     gather.attributes["axis"] = ir.AttrInt64("axis", 0)
 
 
 @pytest.mark.parametrize(
-    "plant", [bias_not_low, weight_not_zero, softmax_is_sigmoid, gather_on_the_batch]
+    "plant",
+    [
+        bias_not_low,
+        weight_not_zero,
+        softmax_is_sigmoid,
+        softmax_over_landmarks,
+        landmark_without_edges,
+        gather_on_the_batch,
+    ],
 )
 def test_adjacency_is_not_computed_where_no_place_is_sure_to_be_zero(
     rng: np.random.Generator, plant: Callable[[ir.Model], None]
