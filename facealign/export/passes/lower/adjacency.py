@@ -84,9 +84,13 @@ def adjacency_of(node: ir.Node) -> ConstantAdjacency | ComputedAdjacency | None:
     array = _constant_array(mixing)
     if array is None:
         return _computed(nodes, mixing, count)
-    if not _is_mixing(array, count):
-        return None
-    columns = _neighbours(array.T != 0, count)
+    return _constant(nodes, mixing, array, count)
+
+
+def _constant(
+    nodes: ir.Value, mixing: ir.Value, array: NDArray[Any], count: int
+) -> ConstantAdjacency | None:
+    columns = _neighbours(array.T != 0, count) if _is_mixing(array, count) else None
     if columns is None:
         return None
     indices, used = columns
@@ -108,7 +112,7 @@ def _feeds_convolutions(mixed: ir.Value) -> bool:
 
     A Reshape between keeps the last axis: a convolution reads three axes, and asks for features.
     """
-    if mixed.is_graph_output() or not mixed.uses():
+    if not mixed.uses():
         return False
     for node, position in mixed.uses():
         is_convolution = node.op_type == "Conv" and position == 0
