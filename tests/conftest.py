@@ -36,6 +36,7 @@ os.environ["GOMP_SPINCOUNT"] = "10000"
 BY_NETWORK = (
     "test_families.py",
     "test_tensorrt_rules.py",
+    "test_target_lint.py",
     "test_lowering.py",
     "test_precision.py",
     "test_quantize.py",

@@ -20,6 +20,7 @@ from facealign.cli.device_test import device_test
 from facealign.cli.eval import evaluate
 from facealign.cli.export import export
 from facealign.cli.inspect import inspect
+from facealign.cli.lint import lint
 from facealign.cli.run import SomeImagesFailedError, run
 from facealign.cli.serve_config import serve_config
 from facealign.cli.stopping import STOPPED, catch_signals, stop_code
@@ -66,6 +67,7 @@ _SETTINGS = {"help_option_names": ["-h", "--help"]}
 _COMMANDS: dict[str, Callable[..., None]] = {
     "export": export,
     "inspect": inspect,
+    "lint": lint,
     "verify": verify,
     "run": run,
     "build": build,

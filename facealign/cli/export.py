@@ -14,8 +14,11 @@ from facealign.cli.options import (
     AssetOption,
     CheckpointArgument,
     FamilyOption,
+    GraphConvolutionOption,
     JsonOption,
+    PatchCropOption,
     SetOption,
+    TargetOption,
     settings_from_arguments,
 )
 from facealign.cli.output_files import check_writable
@@ -64,6 +67,9 @@ def export(  # noqa: PLR0913, PLR0917  # typer makes an option of each
     observer: ObserverOption = "entropy",
     int8_rest: Int8RestOption = "fp32",
     quantizer: QuantizerOption = "facealign",
+    target: TargetOption = [],  # noqa: B006  # likewise
+    patch_crop: PatchCropOption = "standard",
+    graph_convolution: GraphConvolutionOption = "standard",
     serve: ServeOption = None,
     *,
     as_json: JsonOption = False,
@@ -72,9 +78,11 @@ def export(  # noqa: PLR0913, PLR0917  # typer makes an option of each
 
     The graph is compared with the checkpoint's module on many crops, in pixels; a bundle is written
     only if it passes, and then whole. FP16 and INT8 are judged on faces that were not calibrated
-    on; one that costs more accuracy than it may is refused. Prints the bundle's path.
+    on; one that costs more accuracy than it may is refused. With `--target`, so is a bundle of
+    which that target could not take a graph. Prints the bundle's path.
     """
     from facealign.pipeline.compile import CompileRequest, compile_checkpoint
+    from facealign.pipeline.targets import FormRequest
 
     folder = output or Path(checkpoint_stem(checkpoint.name) + ".bundle")
     request = CompileRequest(
@@ -91,6 +99,7 @@ def export(  # noqa: PLR0913, PLR0917  # typer makes an option of each
             rest=int8_rest,
             quantizer=quantizer,
         ),
+        form=FormRequest(tuple(target), patch_crop, graph_convolution),
     )
     check_writable(folder)
     if serve is not None:

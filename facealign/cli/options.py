@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from facealign.errors import UsageError
+from facealign.targets import discover_targets
 
 __all__ = [
     "AssetOption",
     "BundleArgument",
     "CheckpointArgument",
     "FamilyOption",
+    "GraphConvolutionOption",
     "JsonOption",
+    "PatchCropOption",
     "SetOption",
+    "TargetOption",
     "settings_from_arguments",
 ]
 
@@ -52,6 +56,27 @@ SetOption = Annotated[
         metavar="NAME=NUMBER",
         help="Hyper-parameter that no tensor shape shows, such as heads=8. Repeatable.",
     ),
+]
+TargetOption = Annotated[
+    list[str],
+    typer.Option(
+        "--target",
+        metavar="TARGET",
+        help="Where the graph is to run. Repeatable. One of "
+        + ", ".join(target.name for target in discover_targets())
+        + ".",
+    ),
+]
+_Form = Literal["standard", "function", "gather"]
+_FORMS = (
+    "standard operators, an operator of our own that carries its ONNX function, or gathers and "
+    "arithmetic."
+)
+PatchCropOption = Annotated[
+    _Form, typer.Option("--patch-crop", help=f"How patches are sampled: {_FORMS}")
+]
+GraphConvolutionOption = Annotated[
+    _Form, typer.Option("--graph-convolution", help=f"How landmarks are summed: {_FORMS}")
 ]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object, also for an error.")

@@ -28,6 +28,7 @@ __all__ = [
     "node_name",
     "parameter_count",
     "read_graph",
+    "read_whole_graph",
 ]
 
 # The last opset whose GridSample TensorRT reads as bilinear, the first with FP16 scales for Q/DQ.
@@ -175,6 +176,18 @@ def read_graph(path: Path) -> ir.Model:
         raise InputError(f"cannot read graph `{path}`: {error.strerror}") from error
     except GraphContractError as error:
         raise InputError(f"`{path}` is no ONNX model; check the file") from error
+
+
+def read_whole_graph(path: Path) -> ir.Model:
+    """Return the graph in an ONNX file that computes something; an empty file is a model too.
+
+    Raises:
+        InputError: If the file cannot be read, is no ONNX model, or gives nothing.
+    """
+    model = read_graph(path)
+    if not model.graph.outputs:
+        raise InputError(f"`{path}` has no graph with outputs; check the file")
+    return model
 
 
 def graph_facts(model: ir.Model) -> dict[str, object]:

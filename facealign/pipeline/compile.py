@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import onnx_ir as ir
+
 from facealign.bundle import Manifest, check_replaceable, write_bundle
 from facealign.export.graph import OPSET, bytes_from_graph, finish_graph, node_counts
 from facealign.export.lint import check_contract
@@ -25,6 +27,7 @@ from facealign.pipeline.graphs import FULL, Reference, contract, full_graph, red
 from facealign.pipeline.precision_request import PrecisionRequest, check_precisions
 from facealign.pipeline.precisions import Reductions, reduced_graphs
 from facealign.pipeline.progress import SILENT, STAGES, Progress
+from facealign.pipeline.targets import FormRequest, fitted_request, form_of, lowered_for
 from facealign.pipeline.verify import remembered_points, verify_graph
 
 __all__ = ["CompileRequest", "Compiled", "compile_checkpoint", "load_model"]
@@ -40,6 +43,8 @@ class CompileRequest:
         assets: ``NAME=FILE`` each.
         family: Overrules detection.
         settings: Hyper-parameters that no shape shows.
+        precision: What beside FP32 to make.
+        form: Where the graphs are to run, and in which operators.
     """
 
     checkpoint: Path
@@ -48,6 +53,7 @@ class CompileRequest:
     family: str | None = None
     settings: Mapping[str, int] = field(default_factory=dict)
     precision: PrecisionRequest = field(default_factory=PrecisionRequest)
+    form: FormRequest = field(default_factory=FormRequest)
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -82,6 +88,8 @@ def compile_checkpoint(request: CompileRequest, progress: Progress = SILENT) -> 
     """
     check_replaceable(request.folder)  # before a minute of work depends on it
     check_precisions(request.precision)
+    form = form_of(request.form)
+    precision = fitted_request(request.precision, form.targets)
     checkpoint, model = load_model(
         request.checkpoint,
         assets=request.assets,
@@ -99,23 +107,31 @@ def compile_checkpoint(request: CompileRequest, progress: Progress = SILENT) -> 
         graph = simplify(traced, outputs=tuple(spec.name for spec in outputs))
         graph = finish_graph(graph, metadata=graph_metadata(model, checkpoint))
         check_contract(graph, image, outputs)
-        stage.say(f"{len(graph.graph)} nodes, standard operators only, the contract holds")
+        shipped = lowered_for(graph, FULL, form)
+        stage.say(f"{len(graph.graph)} nodes, the contract holds{_lowered_text(graph, shipped)}")
     points = remembered_points(model)
     with progress.stage("verify") as stage:
-        parity = verify_graph(model, bytes_from_graph(graph), stage, points=points)
-    reduced = reduced_graphs(
-        graph, model, request.precision, folder=request.folder, progress=progress
-    )
+        parity = verify_graph(model, bytes_from_graph(shipped), stage, points=points)
+    reduced = reduced_graphs(graph, model, precision, folder=request.folder, progress=progress)
     with progress.stage("write") as stage:
-        reference = Reference(model, golden_of(model), points)
-        graphs = {FULL: full_graph(graph, parity)}
+        reference = Reference(model, golden_of(model), points, form)
+        graphs = {FULL: full_graph(graph, shipped, parity)}
         graphs |= reduced_graphs_of(graph, reduced, reference, stage)
-        manifest = bundle_manifest(model, checkpoint, graphs, settings=request.settings)
+        options: dict[str, int | str] = {**request.settings, **form.options}
+        manifest = bundle_manifest(model, checkpoint, graphs, options=options)
         files = bundle_files(model, graphs, reference.golden, reduced)
         folder = write_bundle(request.folder, manifest, files)
         sizes = [f"{name} {len(each.data) / 1e6:.1f} MB" for name, each in graphs.items()]
         stage.say(f"{folder}: {', '.join(sizes)}")
-    return Compiled(folder, manifest, parity, node_counts(graph), reduced)
+    return Compiled(folder, manifest, parity, node_counts(shipped), reduced)
+
+
+def _lowered_text(graph: ir.Model, shipped: ir.Model) -> str:
+    if shipped is graph:
+        return ", standard operators only"
+    opset, operators = shipped.opset_imports[""], sorted({key[1] for key in shipped.functions})
+    own = f", with {' and '.join(operators)}" if operators else ", standard operators only"
+    return f"; written as {len(shipped.graph)} nodes of opset {opset}{own}"
 
 
 def load_model(

@@ -120,7 +120,7 @@ def bundle_manifest(
     checkpoint: Checkpoint,
     graphs: Mapping[Precision, ShippedGraph],
     *,
-    settings: Mapping[str, int],
+    options: Mapping[str, int | str],
 ) -> Manifest:
     """Return the manifest; its `files` are filled in when the bundle is written."""
     image, outputs = contract(model)
@@ -143,7 +143,7 @@ def bundle_manifest(
         card=CardEntry(**asdict(model.card)),
         golden=_GOLDEN,
         tools={name: version(name) for name in _TOOLS},
-        options={name: str(value) for name, value in settings.items()},
+        options={name: str(value) for name, value in options.items()},
         files={},
     )
 

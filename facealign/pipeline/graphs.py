@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import onnx_ir as ir
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from facealign.bundle import Golden, GraphEntry, ParityEntry, VerdictEntry
 from facealign.errors import ParityError
 from facealign.export.cost import macs_by_operator
-from facealign.export.graph import OPSET, bytes_from_graph, check_onnx, parameter_count
+from facealign.export.graph import bytes_from_graph, check_onnx, parameter_count
 from facealign.export.lint import check_contract
 from facealign.export.parity import BATCH_SIZES
 from facealign.export.parity_report import ParityReport
@@ -23,6 +23,7 @@ from facealign.pipeline.precisions import Reductions
 from facealign.pipeline.progress import Stage
 from facealign.pipeline.reduction import Reduction
 from facealign.pipeline.run_crops import graph_runner
+from facealign.pipeline.targets import Form, lowered_for
 from facealign.pipeline.verify import Points, measure_reduced
 from facealign.spec import TensorSpec, contract_input, contract_outputs
 
@@ -53,11 +54,13 @@ class Reference:
         model: The network, on torch.
         golden: The self-test, with what the network gives.
         points: Of `remembered_points`.
+        form: In which operators the graphs ship.
     """
 
     model: Model
     golden: Golden
     points: Points
+    form: Form = field(default_factory=Form)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +77,9 @@ def contract(model: Model) -> tuple[TensorSpec, tuple[TensorSpec, ...]]:
     return contract_input(model.crop.size_px), outputs
 
 
-def full_graph(graph: ir.Model, parity: ParityReport) -> ShippedGraph:
-    """Return the FP32 graph as it ships."""
-    return ShippedGraph(bytes_from_graph(graph), _entry(FULL, graph, graph, parity))
+def full_graph(graph: ir.Model, shipped: ir.Model, parity: ParityReport) -> ShippedGraph:
+    """Return the FP32 graph as it ships; `graph` says the same as it was exported."""
+    return ShippedGraph(bytes_from_graph(shipped), _entry(FULL, shipped, graph, parity))
 
 
 def reduced_graphs_of(
@@ -85,6 +88,7 @@ def reduced_graphs_of(
     """Return the graphs of reduced precision as they ship, checked once more and measured.
 
     Raises:
+        TargetError: If a target refuses one.
         GraphContractError: If ONNX or TensorRT would refuse one; a defect of the pass.
         ParityError: If one gives no number on a crop of parity or of the self-test.
     """
@@ -100,10 +104,13 @@ def reduced_graphs_of(
 def _reduced_graph(
     full: ir.Model, reduction: Reduction, judge: Judge, reference: Reference, stage: Stage
 ) -> ShippedGraph:
-    graph, golden = reduction.shipped.clone(), reference.golden
-    graph.metadata_props.update({**full.metadata_props, "facealign.precision": reduction.precision})
+    exported, golden = reduction.shipped.clone(), reference.golden
+    exported.metadata_props.update(
+        {**full.metadata_props, "facealign.precision": reduction.precision}
+    )
+    _check(exported, reference.model, reduction.precision)
+    graph = lowered_for(exported, reduction.precision, reference.form)
     data = bytes_from_graph(graph)
-    _check(graph, reference.model, reduction.precision)
     parity = measure_reduced(reference.model, data, reference.points, stage)
     found = graph_runner(data)(golden.crops)
     _check_finite(reduction.precision, parity, found)
@@ -155,7 +162,7 @@ def _entry(
     """Return what the manifest says; parameters and work are those of the FP32 graph."""
     return GraphEntry(
         file=f"model.{precision}.onnx",
-        opset=OPSET,
+        opset=graph.opset_imports[""],
         node_count=len(graph.graph),
         parameter_count=parameter_count(full),
         mac_count=sum(macs_by_operator(full).values()),

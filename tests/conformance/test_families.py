@@ -172,8 +172,9 @@ def test_bundle_gives_landmarks_of_module(
     graph: bytes,
     parity: ParityReport,
 ) -> None:
-    graphs = {FULL: full_graph(graph_from_bytes(graph), parity)}
-    manifest = bundle_manifest(model, checkpoint, graphs, settings={})
+    shipped = graph_from_bytes(graph)
+    graphs = {FULL: full_graph(shipped, shipped, parity)}
+    manifest = bundle_manifest(model, checkpoint, graphs, options={})
     files = bundle_files(model, graphs, golden_of(model), None)
     folder = write_bundle(tmp_path / "tiny.facealign", manifest, files)
     crops = np.stack([crop.pixels for crop in crops_of(model.crop.size_px)[8:19]])

@@ -6,8 +6,13 @@ from collections.abc import Iterator
 
 import onnx_ir as ir
 
-from facealign.export.graph import STANDARD_DOMAINS, node_label
-from facealign.export.tensorrt.values import is_external, opset_of
+from facealign.export.graph import OPSET, STANDARD_DOMAINS, node_label, node_name
+from facealign.export.tensorrt.by_release import beyond_opset
+from facealign.export.tensorrt.values import (
+    Problem,
+    is_external,
+    opset_of,
+)
 
 __all__ = [
     "external_data",
@@ -21,29 +26,34 @@ _LEAST_OPSET, _GREATEST_OPSET = 9, 24
 _GREATEST_OPSET_OF_OLDEST = 20
 
 
-def opset_range(model: ir.Model) -> Iterator[str]:
+def opset_range(model: ir.Model) -> Iterator[Problem]:
     """Find an opset that no release reads.
 
     Source: facts/tensorrt.md sec. 2, maximum opset: 9 to 24 from 10.14 on (operators.md).
     """
     opset = opset_of(model)
     if not _LEAST_OPSET <= opset <= _GREATEST_OPSET:
-        yield (
-            f"opset must be {_LEAST_OPSET} to {_GREATEST_OPSET}, got {opset}; export with opset 19"
+        yield Problem(
+            f"opset must be {_LEAST_OPSET} to {_GREATEST_OPSET}, got {opset}",
+            "export with opset 19",
         )
 
 
-def opset_beyond_oldest_release(model: ir.Model) -> Iterator[str]:
+def opset_beyond_oldest_release(model: ir.Model) -> Iterator[Problem]:
     """Warn of an opset that TensorRT 10.3, that of JetPack 6, does not read.
 
     Source: facts/tensorrt.md sec. 2, maximum opset (10.1: 20), and 2.3 (JetPack 6.1 and 6.2: 10.3).
     """
-    opset = opset_of(model)
-    if _GREATEST_OPSET_OF_OLDEST < opset <= _GREATEST_OPSET:
-        yield f"opset {opset} is beyond TensorRT 10.3 of JetPack 6, which reads 20; use opset 19"
+    if opset_of(model) <= _GREATEST_OPSET:
+        yield from beyond_opset(
+            model,
+            _GREATEST_OPSET_OF_OLDEST,
+            reader="TensorRT 10.3 of JetPack 6",
+            export_opset=OPSET,
+        )
 
 
-def foreign_domains(model: ir.Model) -> Iterator[str]:
+def foreign_domains(model: ir.Model) -> Iterator[Problem]:
     """Find domains other than ONNX's; the parser looks up names alone and would ignore them.
 
     Source: facts/tensorrt.md sec. 2.2 (lookup ignores the domain) and sec. 4, table (ONNX Runtime's
@@ -51,35 +61,44 @@ def foreign_domains(model: ir.Model) -> Iterator[str]:
     """
     for domain in model.opset_imports:
         if domain not in STANDARD_DOMAINS:
-            yield f"opset import {domain!r} is not ONNX's; take it off"
+            yield Problem(
+                f"opset import {domain!r} is not ONNX's",
+                "take it off",
+            )
     for node in model.graph.all_nodes():
         if node.domain not in STANDARD_DOMAINS:
-            yield (
+            yield Problem(
                 f"{node_label(node)} is of domain {node.domain!r}, which TensorRT ignores: it "
-                f"takes the built-in {node.op_type} or a plugin; write it in standard operators"
+                f"takes the built-in {node.op_type} or a plugin",
+                "write it in standard operators",
+                (node_name(node),),
             )
 
 
-def local_functions(model: ir.Model) -> Iterator[str]:
+def local_functions(model: ir.Model) -> Iterator[Problem]:
     """Find local functions: releases differ in whether they or a plugin win.
 
     Source: facts/tensorrt.md sec. 2.2, table.
     """
     for domain, name, _ in model.functions:
-        yield (
+        yield Problem(
             f"local function {domain}::{name} is taken or not by release of TensorRT, and no rule "
-            "sees into it; inline it"
+            "sees into it",
+            "inline it",
         )
 
 
-def external_data(model: ir.Model) -> Iterator[str]:
+def external_data(model: ir.Model) -> Iterator[Problem]:
     """Find weights in other files, which parsing from bytes does not find.
 
     Source: facts/tensorrt.md sec. 1.3 (`parse` needs the path when weights are external).
     """
     for value in _constants(model):
         if is_external(value):
-            yield f"weight `{value.name}` lies in another file; save the model as one file"
+            yield Problem(
+                f"weight `{value.name}` lies in another file",
+                "save the model as one file",
+            )
 
 
 def _constants(model: ir.Model) -> Iterator[ir.Value]:

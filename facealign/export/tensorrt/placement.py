@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import onnx_ir as ir
 
-from facealign.export.graph import node_label
+from facealign.export.graph import node_label, node_name
 from facealign.export.tensorrt.values import (
     MOVES,
+    Problem,
     behind,
     dequantizer,
     each_node,
@@ -48,7 +49,7 @@ _MAP_RANK = 4  # an output of this rank is a map, not coordinates
 
 
 @each_node
-def unpaired_quantizers(node: ir.Node) -> Iterator[str]:
+def unpaired_quantizers(node: ir.Node) -> Iterator[Problem]:
     """Find QuantizeLinear that other than DequantizeLinear reads, and the other way round.
 
     Source: facts/tensorrt.md sec. 3.3: weights go Constant -> (Cast) -> Q -> DQ -> operator; no
@@ -58,24 +59,27 @@ def unpaired_quantizers(node: ir.Node) -> Iterator[str]:
     if node.op_type == "QuantizeLinear":
         readers = [use.node for use in node.outputs[0].uses()]
         if node.outputs[0].is_graph_output() or not readers:
-            yield f"{node_label(node)} leaves INT8 at its end; put a DequantizeLinear behind it"
+            yield Problem(
+                f"{node_label(node)} leaves INT8 at its end",
+                "put a DequantizeLinear behind it",
+            )
         for reader in readers:
             if reader.op_type != "DequantizeLinear":
-                yield (
-                    f"{node_label(reader)} reads INT8 of {node_label(node)}; "
-                    "put a DequantizeLinear between"
+                yield Problem(
+                    f"{node_label(reader)} reads INT8 of {node_label(node)}",
+                    "put a DequantizeLinear between",
                 )
     elif node.op_type == "DequantizeLinear" and quantizer(node) is None:
         value = input_of(node, 0)
         if value is not None and value.dtype != ir.DataType.INT32:  # a bias has a rule of its own
-            yield (
-                f"{node_label(node)} has no QuantizeLinear before it; "
-                "keep the weight in float and quantise it in the graph"
+            yield Problem(
+                f"{node_label(node)} has no QuantizeLinear before it",
+                "keep the weight in float and quantise it in the graph",
             )
 
 
 @each_node
-def quantized_biases(node: ir.Node) -> Iterator[str]:
+def quantized_biases(node: ir.Node) -> Iterator[Problem]:
     """Find biases behind a DequantizeLinear, be they INT32 or INT8.
 
     Source: facts/tensorrt.md sec. 3.3 (no INT32 quantised type; no Q/DQ on bias).
@@ -83,7 +87,10 @@ def quantized_biases(node: ir.Node) -> Iterator[str]:
     value = input_of(node, 0)
     if node.op_type == "DequantizeLinear" and value is not None:
         if value.dtype == ir.DataType.INT32:
-            yield f"{node_label(node)} is INT32, a bias; TensorRT cannot read it: keep it in float"
+            yield Problem(
+                f"{node_label(node)} is INT32, a bias",
+                "TensorRT cannot read it: keep it in float",
+            )
         return
     found = None
     if node.op_type in ("Conv", "ConvTranspose", "Gemm"):
@@ -92,11 +99,14 @@ def quantized_biases(node: ir.Node) -> Iterator[str]:
         constants = [pair for value in node.inputs if (pair := dequantizer(value))]
         found = next((pair for pair in constants if is_weight(pair)), None)
     if found is not None:
-        yield f"{node_label(node)} has a quantised bias from {node_label(found)}; keep it in float"
+        yield Problem(
+            f"{node_label(node)} has a quantised bias from {node_label(found)}",
+            "keep it in float",
+        )
 
 
 @each_node
-def quantized_inputs(node: ir.Node) -> Iterator[str]:
+def quantized_inputs(node: ir.Node) -> Iterator[Problem]:
     """Find Q/DQ in front of what stays in float, also when another reader needs the pair.
 
     What these operators give may be quantised again, for the product that reads it.
@@ -107,13 +117,13 @@ def quantized_inputs(node: ir.Node) -> Iterator[str]:
     for index in _FLOAT_INPUTS.get(node.op_type, ()):
         found = dequantizer(input_of(node, index))
         if found is not None:
-            yield (
-                f"{node_label(node)} reads {node_label(found)} as input {index}; "
-                "give it the tensor from before the Q/DQ pair"
+            yield Problem(
+                f"{node_label(node)} reads {node_label(found)} as input {index}",
+                "give it the tensor from before the Q/DQ pair",
             )
 
 
-def quantized_coordinates(model: ir.Model) -> Iterator[str]:
+def quantized_coordinates(model: ir.Model) -> Iterator[Problem]:
     """Find Q/DQ on the way from the last product to a grid, or to an output that is no map.
 
     Source: facts/tensorrt.md sec. 3.3 (no Q/DQ on coordinates) and 3.2 (landmark arithmetic and
@@ -127,7 +137,7 @@ def quantized_coordinates(model: ir.Model) -> Iterator[str]:
             yield from _on_the_way(value, f"output `{value.name}`")
 
 
-def _on_the_way(end: ir.Value | None, what: str) -> Iterator[str]:
+def _on_the_way(end: ir.Value | None, what: str) -> Iterator[Problem]:
     open_values, seen = [end], set[ir.Node]()
     while open_values:
         value = open_values.pop()
@@ -136,7 +146,11 @@ def _on_the_way(end: ir.Value | None, what: str) -> Iterator[str]:
             continue
         seen.add(node)
         if node.op_type == "DequantizeLinear":
-            yield f"{node_label(node)} quantises coordinates of {what}; keep them in float"
+            yield Problem(
+                f"{node_label(node)} quantises coordinates of {what}",
+                "keep them in float",
+                (node_name(node),),
+            )
         elif node.op_type in _ARITHMETIC:
             open_values += node.inputs
         elif node.op_type in _SELECTIONS:
@@ -144,7 +158,7 @@ def _on_the_way(end: ir.Value | None, what: str) -> Iterator[str]:
 
 
 @each_node
-def quantizers_behind_convolution(node: ir.Node) -> Iterator[str]:
+def quantizers_behind_convolution(node: ir.Node) -> Iterator[Problem]:
     """Find Q/DQ between a convolution and the normalisation or ReLU that is fused into it.
 
     Source: facts/tensorrt.md sec. 3.3 (no Q/DQ between Conv and BN or ReLU).
@@ -154,14 +168,14 @@ def quantizers_behind_convolution(node: ir.Node) -> Iterator[str]:
     found = dequantizer(input_of(node, 0), _CASTS)
     source = None if found is None else _convolution_before(found)
     if found is not None and source is not None:
-        yield (
-            f"{node_label(found)} stands between {node_label(source)} and {node_label(node)}; "
-            f"quantise what {node.op_type} gives instead"
+        yield Problem(
+            f"{node_label(found)} stands between {node_label(source)} and {node_label(node)}",
+            f"quantise what {node.op_type} gives instead",
         )
 
 
 @each_node
-def quantized_sums(node: ir.Node) -> Iterator[str]:
+def quantized_sums(node: ir.Node) -> Iterator[Problem]:
     """Warn of a residual sum with Q/DQ on both sides, of which one comes from a convolution.
 
     The numbers are right; the sum is no longer fused into the convolution.
@@ -174,9 +188,9 @@ def quantized_sums(node: ir.Node) -> Iterator[str]:
     pairs = [pair for value in node.inputs if (pair := dequantizer(value, _CASTS))]
     main = [pair for pair in pairs if _convolution_before(pair) is not None]
     if len(pairs) == len(node.inputs) and main:
-        yield (
-            f"{node_label(node)} has Q/DQ on both sides; take {node_label(main[0])} off, so that "
-            "the sum is fused into the convolution"
+        yield Problem(
+            f"{node_label(node)} has Q/DQ on both sides",
+            f"take {node_label(main[0])} off, so that the sum is fused into the convolution",
         )
 
 
@@ -188,7 +202,7 @@ def _convolution_before(dequantize: ir.Node) -> ir.Node | None:
 
 
 @each_node
-def half_quantized_products(node: ir.Node) -> Iterator[str]:
+def half_quantized_products(node: ir.Node) -> Iterator[Problem]:
     """Warn of a product with Q/DQ on one input alone, which runs in float.
 
     Source: facts/tensorrt.md sec. 3.3 (all inputs of weighted operators, the weight included).
@@ -198,4 +212,7 @@ def half_quantized_products(node: ir.Node) -> Iterator[str]:
     is_quantized = [dequantizer(input_of(node, index)) is not None for index in (0, 1)]
     if any(is_quantized) and not all(is_quantized):
         which = "weight" if is_constant(input_of(node, is_quantized.index(False))) else "input"
-        yield f"{node_label(node)} has one {which} in float beside a quantised one; quantise both"
+        yield Problem(
+            f"{node_label(node)} has one {which} in float beside a quantised one",
+            "quantise both",
+        )

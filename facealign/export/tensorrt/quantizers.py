@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 import onnx_ir as ir
 
-from facealign.export.graph import node_label
+from facealign.export.graph import node_label, node_name
+from facealign.export.tensorrt.by_release import quantized_types_beyond
 from facealign.export.tensorrt.values import (
+    Problem,
     constant_array,
     each_node,
     input_of,
@@ -29,53 +31,20 @@ __all__ = [
 _QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
 _SCALE, _ZERO_POINT = 1, 2  # input positions of both
 _FIRST_TYPED_OPSET = 19
-_Type = ir.DataType
-_REFUSED_TYPES = {
-    _Type.UINT8: "TensorRT reads it as INT8; unsigned activations are for ONNX Runtime alone",
-    _Type.FLOAT8E4M3FN: "Orin has no FP8; quantise to INT8",
-    _Type.FLOAT8E5M2: "TensorRT has no such type; quantise to INT8",
-    _Type.FLOAT4E2M1: "Orin has no FP4; quantise to INT8",
-    _Type.INT4: "it needs opset 21, where GridSample is misread; quantise to INT8",
-}
 
 
 @each_node
-def quantized_types(node: ir.Node) -> Iterator[str]:
+def quantized_types(node: ir.Node) -> Iterator[Problem]:
     """Find quantised types other than INT8; a bias of INT32 is left to its own rule.
-
-    A QuantizeLinear without a zero point gives UINT8 in ONNX, and INT8 in TensorRT.
 
     Source: onnx_support.json note ``qdq-rules`` (UINT8 is read as INT8 with a warning);
     facts/tensorrt.md sec. 2.3 (Orin: no FP8, no FP4), 4 trap 2 (INT4 raises the opset to 21).
     """
-    if node.op_type not in _QUANTIZERS:
-        return
-    dtype = _quantized_type(node)
-    if dtype == _Type.INT8 or (node.op_type == "DequantizeLinear" and dtype == _Type.INT32):
-        return
-    if dtype == _Type.UINT8 and input_of(node, _ZERO_POINT) is None:
-        yield (
-            f"{node_label(node)} has no zero point, so ONNX takes UINT8 and TensorRT INT8; "
-            "give it an INT8 zero point of 0"
-        )
-        return
-    name = "of unknown type" if dtype is None else dtype.name
-    reason = _REFUSED_TYPES.get(dtype or _Type.UNDEFINED, "quantise to INT8")
-    yield f"{node_label(node)} is {name}: {reason}"
-
-
-def _quantized_type(node: ir.Node) -> ir.DataType | None:
-    zero_point = input_of(node, _ZERO_POINT)
-    if zero_point is not None and zero_point.dtype is not None:
-        return zero_point.dtype
-    if node.op_type == "QuantizeLinear":
-        return _Type(node.attributes.get_int("output_dtype", 0) or _Type.UINT8)
-    value = input_of(node, 0)
-    return None if value is None else value.dtype
+    yield from quantized_types_beyond(node, (ir.DataType.INT8,))
 
 
 @each_node
-def zero_points(node: ir.Node) -> Iterator[str]:
+def zero_points(node: ir.Node) -> Iterator[Problem]:
     """Find zero points that are not zero, or not constant.
 
     Source: facts/tensorrt.md sec. 3.3 (QuantDequantLinearHelper, 10.1-GA).
@@ -84,16 +53,19 @@ def zero_points(node: ir.Node) -> Iterator[str]:
         return
     found = constant_array(input_of(node, _ZERO_POINT))
     if found is None:
-        yield f"{node_label(node)} has a zero point that is not in the graph; make it a constant 0"
+        yield Problem(
+            f"{node_label(node)} has a zero point that is not in the graph",
+            "make it a constant 0",
+        )
     elif (wrong := found[found != 0]).size:
-        yield (
-            f"{node_label(node)} has a zero point of {int(wrong.flat[0])}; TensorRT takes 0 alone, "
-            "so quantise symmetrically"
+        yield Problem(
+            f"{node_label(node)} has a zero point of {int(wrong.flat[0])}",
+            "TensorRT takes 0 alone, so quantise symmetrically",
         )
 
 
 @each_node
-def scales(node: ir.Node) -> Iterator[str]:
+def scales(node: ir.Node) -> Iterator[Problem]:
     """Find scales that are not constant, not finite or not above zero.
 
     Source: facts/tensorrt.md sec. 3.3 (scales constant, strictly positive).
@@ -102,18 +74,22 @@ def scales(node: ir.Node) -> Iterator[str]:
         return
     found = constant_array(input_of(node, _SCALE))
     if found is None:
-        yield f"{node_label(node)} has a scale that is not in the graph; make it an initializer"
+        yield Problem(
+            f"{node_label(node)} has a scale that is not in the graph",
+            "make it an initializer",
+        )
         return
     values = found.astype(np.float64).ravel()
     wrong = values[~(np.isfinite(values) & (values > 0))]
     if wrong.size:
-        yield (
-            f"{node_label(node)} has a scale of {wrong[0]:g}; it must be finite and above 0 in "
-            f"{found.dtype.name}, so calibrate again or leave it in float"
+        yield Problem(
+            f"{node_label(node)} has a scale of {wrong[0]:g}",
+            f"it must be finite and above 0 in {found.dtype.name}, so calibrate again or leave it "
+            "in float",
         )
 
 
-def scale_types(model: ir.Model) -> Iterator[str]:
+def scale_types(model: ir.Model) -> Iterator[Problem]:
     """Find scales of another type than the data, from opset 19 on.
 
     Below, the parser casts them. A DequantizeLinear has no data of its own: it gives the type of
@@ -128,14 +104,15 @@ def scale_types(model: ir.Model) -> Iterator[str]:
             continue
         data, scale = input_of(node, 0), input_of(node, _SCALE)
         if data is not None and scale is not None and data.dtype != scale.dtype:
-            yield (
-                f"{node_label(node)} has {data.dtype} data and a {scale.dtype} scale; "
-                "from opset 19 on give both one type"
+            yield Problem(
+                f"{node_label(node)} has {data.dtype} data and a {scale.dtype} scale",
+                "from opset 19 on give both one type",
+                (node_name(node),),
             )
 
 
 @each_node
-def scale_shapes(node: ir.Node) -> Iterator[str]:
+def scale_shapes(node: ir.Node) -> Iterator[Problem]:
     """Find scales per axis on activations, blocked ones, and a count unlike that of the axis.
 
     Source: facts/tensorrt.md sec. 3.3 (per-axis only on weights, count = dim[axis]); note
@@ -145,21 +122,30 @@ def scale_shapes(node: ir.Node) -> Iterator[str]:
     if scale is None or scale.size == 1:
         return
     if scale.ndim > 1:
-        yield f"{node_label(node)} has {scale.ndim}-D scales; INT8 takes one, or one per channel"
+        yield Problem(
+            f"{node_label(node)} has {scale.ndim}-D scales",
+            "INT8 takes one, or one per channel",
+        )
     elif not is_weight(node):
-        yield f"{node_label(node)} has {scale.size} scales on an activation; give it one"
+        yield Problem(
+            f"{node_label(node)} has {scale.size} scales on an activation",
+            "give it one",
+        )
     else:
         yield from _count_problems(node, scale.size)
 
 
-def _count_problems(node: ir.Node, count: int) -> Iterator[str]:
+def _count_problems(node: ir.Node, count: int) -> Iterator[Problem]:
     value = input_of(node, 0)
     if value is None or value.shape is None:
         return
     axis = _axis(node, len(value.shape))
     length = value.shape[axis] if 0 <= axis < len(value.shape) else "none"
     if length != count:
-        yield f"{node_label(node)} has {count} scales, and axis {axis} is {length}; they must agree"
+        yield Problem(
+            f"{node_label(node)} has {count} scales, and axis {axis} is {length}",
+            "they must agree",
+        )
 
 
 def _axis(node: ir.Node, rank: int) -> int:
@@ -168,7 +154,7 @@ def _axis(node: ir.Node, rank: int) -> int:
 
 
 @each_node
-def weight_axes(node: ir.Node) -> Iterator[str]:
+def weight_axes(node: ir.Node) -> Iterator[Problem]:
     """Find weights that are scaled along another axis than that of the output channels.
 
     Conv: 0. MatMul: the last, or the last but one for weights on the left. Gemm: by `transB`.
@@ -215,18 +201,20 @@ def _followed(value: ir.Value, axis: int | None) -> tuple[int | None, list[ir.No
     return axis, [node] if first is None else [first, node]
 
 
-def _axis_problems(node: ir.Node, quantize: ir.Node, expected: int | None) -> Iterator[str]:
+def _axis_problems(node: ir.Node, quantize: ir.Node, expected: int | None) -> Iterator[Problem]:
     scale, value = constant_array(input_of(quantize, _SCALE)), input_of(quantize, 0)
     if scale is None or scale.size == 1 or value is None or value.shape is None:
         return
     axis = _axis(quantize, len(value.shape))
     if expected is None:
-        yield (
+        yield Problem(
             f"{node_label(quantize)} has {scale.size} scales for {node_label(node)}, of which "
-            "releases disagree on the axis; give it one, or leave it in float"
+            "releases disagree on the axis",
+            "give it one, or leave it in float",
         )
     elif axis != expected:
-        yield (
+        yield Problem(
             f"{node_label(quantize)} has its scales along axis {axis} of the weight of "
-            f"{node_label(node)}; put them along {expected}, that of the output channels"
+            f"{node_label(node)}",
+            f"put them along {expected}, that of the output channels",
         )

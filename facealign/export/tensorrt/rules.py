@@ -11,7 +11,8 @@ import onnx_ir as ir
 
 from facealign.errors import GraphContractError
 from facealign.export.tensorrt.dtypes import (
-    grid_sample_precision,
+    grid_sample_in_half,
+    grid_sample_types,
     half_precision_square,
     mixed_types,
     uint8_shapes,
@@ -30,6 +31,7 @@ from facealign.export.tensorrt.operators import (
     constant_operands,
     grid_sample_border,
     grid_sample_opset,
+    grid_sample_rank,
     grid_sample_settings,
     layer_normalization,
     operators_without_importer,
@@ -57,7 +59,14 @@ from facealign.export.tensorrt.quantizers import (
 )
 from facealign.export.tensorrt.values import Rule
 
-__all__ = ["RULES", "WARNINGS", "check_tensorrt_rules", "rule_problems", "rule_warnings"]
+__all__ = [
+    "RULES",
+    "WARNINGS",
+    "check_tensorrt_rules",
+    "rule_problems",
+    "rule_warnings",
+    "with_types",
+]
 
 _SHOWN = 12  # a graph of another quantiser may break hundreds
 
@@ -67,6 +76,7 @@ RULES: tuple[Rule, ...] = (
     local_functions,
     external_data,
     grid_sample_opset,
+    grid_sample_rank,
     grid_sample_settings,
     operators_without_importer,
     constant_operands,
@@ -93,7 +103,8 @@ RULES: tuple[Rule, ...] = (
 WARNINGS: tuple[Rule, ...] = (
     opset_beyond_oldest_release,
     grid_sample_border,
-    grid_sample_precision,
+    grid_sample_types,
+    grid_sample_in_half,
     resize_sizes,
     uint8_shapes,
     half_precision_square,
@@ -141,11 +152,11 @@ def rule_warnings(model: ir.Model) -> list[str]:
 
 
 def _findings(model: ir.Model, rules: tuple[Rule, ...]) -> list[str]:
-    model = _with_types(model)
-    return [finding for rule in rules for finding in rule(model)]
+    model = with_types(model)
+    return [str(problem) for rule in rules for problem in rule(model)]
 
 
-def _with_types(model: ir.Model) -> ir.Model:
+def with_types(model: ir.Model) -> ir.Model:
     """Return `model`, or a copy with inferred types where some are not stated."""
     values = [value for node in model.graph.all_nodes() for value in node.outputs]
     if all(value.dtype is not None and value.shape is not None for value in values):

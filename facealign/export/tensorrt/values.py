@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any
 
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from facealign.export.graph import node_name
+
 __all__ = [
     "MOVES",
     "NodeRule",
+    "Problem",
     "Rule",
     "behind",
     "constant_array",
@@ -25,8 +29,27 @@ __all__ = [
     "quantizer",
 ]
 
-Rule = Callable[[ir.Model], Iterator[str]]
-NodeRule = Callable[[ir.Node], Iterator[str]]
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a rule finds; its text is one line.
+
+    Attributes:
+        why: What is wrong, with the label of the node.
+        fix: What to do.
+        nodes: Names of the nodes in question, as `node_name` has them; none if it is the file.
+    """
+
+    why: str
+    fix: str
+    nodes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.why}; {self.fix}"
+
+
+Rule = Callable[[ir.Model], Iterator[Problem]]
+NodeRule = Callable[[ir.Node], Iterator[Problem]]
 
 # They keep every number, so that a Q/DQ pair before them is one on what reads them.
 MOVES = ("Cast", "Identity", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten")
@@ -34,12 +57,16 @@ _COPIES = ("Cast", "Identity")
 
 
 def each_node(rule: NodeRule) -> Rule:
-    """Return a rule on graphs that asks a rule on nodes, in subgraphs too."""
+    """Return a rule on graphs that asks a rule on nodes, in subgraphs too.
+
+    A problem that names no node is one of the node that was asked for.
+    """
 
     @wraps(rule)
-    def on_graph(model: ir.Model) -> Iterator[str]:
+    def on_graph(model: ir.Model) -> Iterator[Problem]:
         for node in model.graph.all_nodes():
-            yield from rule(node)
+            for problem in rule(node):
+                yield problem if problem.nodes else replace(problem, nodes=(node_name(node),))
 
     return on_graph
 

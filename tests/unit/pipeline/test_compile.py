@@ -15,17 +15,22 @@ import torch
 from make_checkpoint import recipe_state_dict
 
 from facealign.bundle import Manifest, read_bundle
-from facealign.errors import OutputError, ParityError
+from facealign.errors import OutputError, ParityError, TargetError
+from facealign.export.graph import graph_from_bytes
 from facealign.export.passes.simplify import simplify
 from facealign.models.families.slpt import FAMILY
 from facealign.pipeline import compile as compiling
 from facealign.pipeline.compile import CompileRequest, compile_checkpoint, load_model
 from facealign.pipeline.contents import check_same_network
 from facealign.pipeline.progress import STAGES, Stage
+from facealign.pipeline.targets import FormRequest, check_targets
+from facealign.runtime import open_session
+from facealign.targets import targets_from_names
 from tests.conformance.tiny import tiny_checkpoint, tiny_detection
 
 SDFL = "sdfl/l-grl-vgg-bn"
 SETTINGS = {"heads": 4}
+PARITY_PX = 0.01
 
 
 class Recorder:
@@ -117,6 +122,47 @@ def test_compile_checkpoint_writes_nothing_when_parity_fails(
     request = replace(request_of_sdfl, folder=tmp_path / "spoilt.bundle")
 
     with pytest.raises(ParityError, match=r"px at landmark .*; first difference at `backbone`"):
+        compile_checkpoint(request)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_compile_checkpoint_writes_what_its_targets_read(
+    request_of_sdfl: CompileRequest, tmp_path: Path
+) -> None:
+    folder, names = tmp_path / "old.bundle", ("jetpack-6.0", "tensorrt-11")
+    recorder = Recorder()
+
+    compiled = compile_checkpoint(
+        replace(request_of_sdfl, folder=folder, form=FormRequest(names)), recorder
+    )
+
+    bundle = read_bundle(folder)
+    entry = bundle.manifest.graphs["fp32"]
+    assert recorder.texts["simplify"].endswith("nodes of opset 17, standard operators only")
+    assert entry.opset == 17
+    assert compiled.parity.max_px <= PARITY_PX
+    graph = graph_from_bytes(bundle.read_file(entry.file))
+    check_targets({"fp32": graph}, targets_from_names(names))
+    with open_session(folder) as session:  # its self-test passes
+        assert session is not None
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_compile_checkpoint_writes_nothing_that_a_target_refuses(
+    request_of_sdfl: CompileRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("facealign.pipeline.targets.lower", lambda graph, **_: graph)
+    request = replace(
+        request_of_sdfl, folder=tmp_path / "old.bundle", form=FormRequest(("jetpack-6.0",))
+    )
+
+    with pytest.raises(
+        TargetError, match=r"^jetpack-6\.0 refuses the fp32 graph: opset 19 is beyond .* writes it$"
+    ):
         compile_checkpoint(request)
 
     assert list(tmp_path.iterdir()) == []

@@ -19,6 +19,7 @@ from facealign.pipeline.precisions import Reductions
 from facealign.pipeline.progress import Stage
 from facealign.pipeline.reduction import Reduction
 from facealign.pipeline.run_crops import graph_runner
+from facealign.pipeline.targets import FormRequest, check_targets, form_of
 from facealign.pipeline.verify import Points, measure_reduced, remembered_points
 from tests.unit.pipeline.small_network import Told
 
@@ -224,3 +225,15 @@ def test_reduced_graph_whose_score_is_no_number_is_refused(
 def _cast(value: ir.Value, to: ir.DataType) -> ir.Node:
     made = ir.Value(name=f"{value.name}.{to}", type=ir.TensorType(to), shape=value.shape)
     return ir.node("Cast", [value], {"to": int(to)}, outputs=[made])
+
+
+def test_shipped_int8_is_written_for_its_targets(
+    real_graph: ir.Model, real_reductions: Reductions, reference: Reference
+) -> None:
+    alone = replace(real_reductions, reductions=(reduction_of(real_reductions, "int8"),))
+    form = form_of(FormRequest(("jetpack-6.0",)))
+
+    graphs = reduced_graphs_of(real_graph, alone, replace(reference, form=form), Told())
+
+    assert graphs["int8"].entry.opset == 17
+    check_targets({"int8": graph_from_bytes(graphs["int8"].data)}, form.targets)

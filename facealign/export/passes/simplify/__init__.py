@@ -10,6 +10,7 @@ from facealign.errors import GraphContractError
 from facealign.export.passes.simplify.constant_resize_scales import ConstantResizeScalesPass
 from facealign.export.passes.simplify.drop_outputs import DropOutputsPass
 from facealign.export.passes.simplify.onnxsim_pass import OnnxsimPass
+from facealign.export.passes.simplify.shape_of_cast import ShapeOfCastPass
 
 __all__ = ["simplify"]
 
@@ -27,6 +28,7 @@ def simplify(model: ir.Model, *, outputs: tuple[str, ...]) -> ir.Model:
     passes = Sequential(
         OnnxsimPass(),
         ConstantResizeScalesPass(),
+        ShapeOfCastPass(),
         library.CommonSubexpressionEliminationPass(),
         library.DeduplicateInitializersPass(),
         DropOutputsPass(keep=outputs),

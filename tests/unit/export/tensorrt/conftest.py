@@ -20,6 +20,6 @@ def find() -> Find:
     def findings(rule: Rule, text: str, *, opset: int = 19) -> list[str]:
         proto = onnx.parser.parse_model(f'<ir_version: 9, opset_import: ["": {opset}]>\n{text}')
         inferred = onnx.shape_inference.infer_shapes(proto, data_prop=True)
-        return list(rule(ir.from_proto(inferred)))
+        return [str(problem) for problem in rule(ir.from_proto(inferred))]
 
     return findings

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from facealign.export.tensorrt.dtypes import (
-    grid_sample_precision,
+    grid_sample_in_half,
+    grid_sample_types,
     half_precision_square,
     mixed_types,
     uint8_shapes,
@@ -143,8 +144,8 @@ g (%s[1, 1, 4, 4] x, %s[1, 2, 2, 2] grid, float[2] f) => (y, z)
 """
 
 
-def test_grid_sample_precision_warns_of_two_types(find: Find) -> None:
-    assert find(grid_sample_precision, SAMPLE % ("float16", "float", 1)) == [
+def test_grid_sample_types_warns_of_two_types(find: Find) -> None:
+    assert find(grid_sample_types, SAMPLE % ("float16", "float", 1)) == [
         (
             "GridSample `s` has a FLOAT16 map and a FLOAT grid; ONNX allows it, TensorRT was not "
             "tested: test it on the device"
@@ -152,8 +153,8 @@ def test_grid_sample_precision_warns_of_two_types(find: Find) -> None:
     ]
 
 
-def test_grid_sample_precision_warns_of_fp32_in_fp16_network(find: Find) -> None:
-    assert find(grid_sample_precision, SAMPLE % ("float", "float", 10)) == [
+def test_grid_sample_in_half_warns_of_fp32_in_fp16_network(find: Find) -> None:
+    assert find(grid_sample_in_half, SAMPLE % ("float", "float", 10)) == [
         (
             "GridSample `s` is FP32 in a network with FP16, reported wrong since 10.14.1 "
             "(pytorch/TensorRT#4074); test it on the device"
@@ -164,8 +165,9 @@ def test_grid_sample_precision_warns_of_fp32_in_fp16_network(find: Find) -> None
 @pytest.mark.parametrize(
     ("dtype", "to"), [pytest.param("float", 1, id="fp32"), pytest.param("float16", 10, id="fp16")]
 )
-def test_grid_sample_precision_is_silent_about_one_type(find: Find, dtype: str, to: int) -> None:
-    assert find(grid_sample_precision, SAMPLE % (dtype, dtype, to)) == []
+def test_grid_sample_rules_are_silent_about_one_type(find: Find, dtype: str, to: int) -> None:
+    assert find(grid_sample_in_half, SAMPLE % (dtype, dtype, to)) == []
+    assert find(grid_sample_types, SAMPLE % (dtype, dtype, to)) == []
 
 
 SQUARE = """

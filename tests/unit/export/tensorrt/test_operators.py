@@ -10,6 +10,7 @@ from facealign.export.tensorrt.operators import (
     constant_operands,
     grid_sample_border,
     grid_sample_opset,
+    grid_sample_rank,
     grid_sample_settings,
     layer_normalization,
     operators_without_importer,
@@ -83,20 +84,20 @@ def test_grid_sample_settings_finds_padding(find: Find) -> None:
     ]
 
 
-def test_grid_sample_settings_finds_volumes(find: Find) -> None:
-    assert find(grid_sample_settings, SAMPLE_5D) == [
+def test_grid_sample_rank_finds_volumes(find: Find) -> None:
+    assert find(grid_sample_rank, SAMPLE_5D) == [
         "GridSample `s` has its input 5-D; it must be 4-D before 11.2",
         "GridSample `s` has its grid 5-D; it must be 4-D before 11.2",
     ]
 
 
-def test_grid_sample_settings_finds_unknown_rank(find: Find) -> None:
+def test_grid_sample_rank_finds_unknown_rank(find: Find) -> None:
     text = """
     g (float[1, 2, 4, 4] x, float[18] flat, int64[k] shape) => (float[1, 2, 3, 3] y)
     { grid = Reshape(flat, shape) [s] y = GridSample(x, grid) }
     """
 
-    assert find(grid_sample_settings, text) == [
+    assert find(grid_sample_rank, text) == [
         "GridSample `s` has its grid of unknown rank; it must be 4-D before 11.2"
     ]
 
@@ -107,6 +108,7 @@ def test_grid_sample_settings_allows(find: Find, mode: str, padding: str) -> Non
     text = SAMPLE % f'mode = "{mode}", padding_mode = "{padding}"'
 
     assert find(grid_sample_settings, text) == []
+    assert find(grid_sample_rank, text) == []
 
 
 def test_grid_sample_border_warns(find: Find) -> None:
@@ -125,20 +127,20 @@ def test_grid_sample_border_is_silent_about_zeros(find: Find) -> None:
     [
         pytest.param(
             "y, s, z = DynamicQuantizeLinear(x)",
-            "DynamicQuantizeLinear `n` has no importer in TensorRT 10.3 to 11.4: "
+            "DynamicQuantizeLinear `n` has no importer in TensorRT 10.3 to 11.4; "
             "quantise with constant scales",
             id="dynamic",
         ),
         pytest.param(
             "y = MatMulInteger(x, x)",
-            "MatMulInteger `n` has no importer in TensorRT 10.3 to 11.4: "
+            "MatMulInteger `n` has no importer in TensorRT 10.3 to 11.4; "
             "write DequantizeLinear and MatMul",
             id="integer",
         ),
         pytest.param(
             "y = RotaryEmbedding(x, x, x)",
-            "RotaryEmbedding `n` has no importer in TensorRT 10.3 to 11.4: "
-            "only from 10.16; write it as arithmetic",
+            "RotaryEmbedding `n` has no importer in TensorRT 10.3 to 11.4, "
+            "only from 10.16 on; write it as arithmetic",
             id="late",
         ),
     ],
