@@ -90,9 +90,8 @@ def _convert_pad(graph: _Body, node: ir.Node) -> None:
     pads, shape = _operand(node, 1), None if node.inputs[0] is None else node.inputs[0].shape
     if pads is None or shape is None or not isinstance(graph, ir.Graph):
         _refuse(node, "pads an input of unknown rank, or by a size that is not constant")
-    rank = len(shape)
-    full = np.zeros((2, rank), dtype=np.int64)
-    full[:, axes % rank] = pads.reshape(2, -1)
+    full = np.zeros((2, len(shape)), dtype=np.int64)
+    full[:, axes] = pads.reshape(2, -1)
     _set_input(node, 1, constant(graph, full.reshape(-1), "pad.all_axes"))
     node.resize_inputs(3)
 
