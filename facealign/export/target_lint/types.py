@@ -35,7 +35,7 @@ _NAMES = {
     _Type.BOOL: "BOOL",
 }
 # Their numbers come in at another place than the first; None: an operator of any type.
-_DATA_INPUTS = {"Where": 1, "OneHot": 2, "If": None, "Loop": None, "Scan": None, "Shape": None}
+_DATA_INPUTS = {"OneHot": 2, "If": None, "Loop": None, "Scan": None, "Shape": None}
 _HALVES = (_Type.FLOAT16, _Type.BFLOAT16)
 _QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
 _WEAK = "with FP16 or INT8 allowed, the builder chooses the type of every layer"
