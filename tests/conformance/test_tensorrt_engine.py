@@ -82,7 +82,7 @@ def bundle(
         precision: ShippedGraph(data, entry(precision, off_px(data, golden)))
         for precision, data in graphs.items()
     }
-    manifest = bundle_manifest(model, tiny_checkpoint(name), shipped, settings={})
+    manifest = bundle_manifest(model, tiny_checkpoint(name), shipped, options={})
     files = bundle_files(model, shipped, golden, None)
     folder = tmp_path_factory.mktemp("bundle") / "tiny.facealign"
     return read_bundle(write_bundle(folder, manifest, files))

@@ -51,7 +51,7 @@ def _tiny_bundle(name: str, scratch: Path) -> Bundle:
         precision: ShippedGraph(graph, _entry(precision, graph, golden))
         for precision, graph in _graphs(name).items()
     }
-    manifest = bundle_manifest(model, tiny_checkpoint(name), shipped, settings={})
+    manifest = bundle_manifest(model, tiny_checkpoint(name), shipped, options={})
     files = bundle_files(model, shipped, golden, None)
     return read_bundle(write_bundle(scratch / "tiny.facealign", manifest, files))
 
