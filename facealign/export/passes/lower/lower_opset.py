@@ -7,7 +7,7 @@ import onnx_ir as ir
 from onnx_ir.passes import InPlacePass, PassResult
 
 from facealign.errors import GraphContractError
-from facealign.export.graph import STANDARD_DOMAINS, node_label
+from facealign.export.graph import STANDARD_DOMAINS, drop_unused_initializers, node_label
 from facealign.export.passes.lower.opset_17 import CONVERTERS, WIDENED
 
 __all__ = ["LowerOpsetPass"]
@@ -44,7 +44,7 @@ class LowerOpsetPass(InPlacePass):
             for node in list(body):
                 _lower(body, node, source)
             body.opset_imports[""] = _OPSET
-        _drop_unused_initializers(model.graph)
+        drop_unused_initializers(model.graph)
         model.ir_version = _IR_VERSION
         return PassResult(model, modified=True)
 
@@ -88,10 +88,3 @@ def _check_types(node: ir.Node) -> None:
 
 def _type_name(dtype: ir.DataType) -> str:
     return onnx.helper.tensor_dtype_to_string(int(dtype)).removeprefix("TensorProto.").lower()
-
-
-def _drop_unused_initializers(graph: ir.Graph) -> None:
-    unused = [name for name, value in graph.initializers.items() if not value.uses()]
-    for name in unused:
-        if not graph.initializers[name].is_graph_output():
-            del graph.initializers[name]

@@ -23,7 +23,7 @@ from tests.unit.export.passes.lower.graph_convolutions import (
 Parse = Callable[[str], ir.Model]
 Run = Callable[[ir.Model, Mapping[str, NDArray[np.generic]]], dict[str, NDArray[np.float32]]]
 
-SAME = 1e-6  # measured 0: the same kernels of ONNX Runtime 1.31
+SAME = 1e-6  # max measured 3e-8: ONNX Runtime 1.31
 
 MAP = "g (float[B, 2, 4, 6] x) => (float[B, %s] y)"
 
