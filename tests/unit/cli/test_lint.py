@@ -141,10 +141,7 @@ def test_lint_refuses_an_empty_file(run_cli: RunCli, workspace: Path) -> None:
 
     code, _, stderr = run_cli("lint", "empty.onnx")
 
-    assert (code, stderr) == (
-        2,
-        "error: `empty.onnx` has no graph with outputs; check the file\n",
-    )
+    assert (code, stderr) == (2, "error: `empty.onnx` is no ONNX model; check the file\n")
 
 
 @pytest.mark.usefixtures("workspace")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -19,6 +20,15 @@ SIZE_PX = 16
 MAX_BATCH = 4
 
 Install = Callable[..., TensorrtDouble]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _fast_collection() -> Iterator[None]:
+    """Leave what is there out of collections: with torch and onnx loaded each would take 1 s."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture

@@ -161,7 +161,7 @@ DRIVER_CALLS = {
     "cuStreamCreate": 2,
     "cuStreamDestroy_v2": 2,
     "cuStreamEndCapture": 3,
-    "cuStreamSynchronize": 7,
+    "cuStreamSynchronize": 9,
     "double_enqueue": 6,
 }
 

@@ -333,8 +333,12 @@ def interrupt() -> Iterator[threading.Timer]:
     """Return what sends a Ctrl-C some time after its start."""
     main = threading.main_thread().ident or 0
     timer = threading.Timer(0.3, signal.pthread_kill, (main, signal.SIGINT))
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a test of the CLI has its own
     yield timer
     timer.cancel()
+    signal.signal(signal.SIGINT, before)
 
 
 def test_ctrl_c_cancels_the_build(graph: GraphToBuild, interrupt: threading.Timer) -> None:
