@@ -222,6 +222,15 @@ def test_application_prints_a_line_per_frame(tiny_bundle: Path, tmp_path: Path) 
     assert np.shape(lines[0]["landmarks"]) == (1, 98, 2)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let children hear Ctrl-C: those of a job in the background inherit that it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
 def test_application_ends_quietly_on_ctrl_c(tiny_bundle: Path, tmp_path: Path) -> None:
     video = _write_video(tmp_path / "long.avi", [_disc((100, 100))] * 2000)
