@@ -328,6 +328,19 @@ def test_what_the_callback_raises_cancels_the_build(graph: GraphToBuild, tmp_pat
     assert [thread.name for thread in threading.enumerate()].count("tensorrt-build") == 0
 
 
+def test_a_cancelled_build_does_not_keep_what_tensorrt_made(graph: GraphToBuild) -> None:
+    double = _slow(TensorrtDouble("10.3"), steps=1000)
+
+    def stop(_: BuildState) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        build_plan(double.module, HostDevice(), graph, OPTIONS, on_progress=stop)
+
+    assert double.objects_alive() == {}
+    assert caught.value.__traceback__ is not None
+
+
 @pytest.fixture
 def interrupt() -> Iterator[threading.Timer]:
     """Return what sends a Ctrl-C some time after its start."""
