@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 
 from facealign.errors import (
@@ -22,6 +24,8 @@ from facealign.errors import (
 from facealign.runtime.tensorrt.build import BuiltPlan, GraphToBuild, build_plan
 from facealign.runtime.tensorrt.build_log import BuildState
 from facealign.runtime.tensorrt.build_options import BuildOptions
+from facealign.runtime.tensorrt.engine import engine_from_plan
+from facealign.runtime.tensorrt.plan_contract import PlanContract
 from facealign.spec import TensorSpec, contract_input, contract_outputs
 from tests.conftest import SIZE_PX, N
 from tests.doubles.host_device import HostDevice
@@ -462,26 +466,51 @@ def test_tensorrt_11_cannot_be_weakly_typed(graph: GraphToBuild) -> None:
         )
 
 
-class _Old:
-    """The parts of 8.6 that are looked at before anything is built."""
-
-    __version__ = "8.6.2"
-
-    class NetworkDefinitionCreationFlag:
-        EXPLICIT_BATCH = 0
-
-    class BuilderFlag:
-        FP16 = 0
+def test_a_tensorrt_without_strong_typing_says_how_to_go_on(graph: GraphToBuild) -> None:
+    with pytest.raises(TargetError, match=r"8\.6\.0 cannot be held .*pass `--weakly-typed`"):
+        build_plan(TensorrtDouble("8.6").module, HostDevice(), graph, OPTIONS)
 
 
-def test_a_tensorrt_without_strong_typing_says_how_to_go_on() -> None:
-    from facealign.runtime.tensorrt.build_network import network_flags
+def test_a_node_that_8_6_refuses_is_said_in_its_words(graph: GraphToBuild) -> None:
+    double = TensorrtDouble("8.6")
+    double.refused = {"Gemm": "no Gemm of this shape"}
 
-    with pytest.raises(TargetError, match=r"8\.6\.2 cannot be held .*pass `--weakly-typed`"):
-        network_flags(_Old, version="8.6.2", weakly_typed=False)  # type: ignore[arg-type]
+    with pytest.raises(TargetError, match=r"does not take the graph: In node 8 .*: no Gemm of"):
+        build_plan(
+            double.module,
+            HostDevice(),
+            to_build(_of_opset_17(graph.data)),
+            replace(OPTIONS, weakly_typed=True),
+        )
 
 
-def test_a_weakly_typed_network_of_8_6_has_an_explicit_batch() -> None:
-    from facealign.runtime.tensorrt.build_network import network_flags
+def test_a_weakly_typed_plan_of_8_6_gives_what_the_graph_gives(
+    graph: GraphToBuild, install: Callable[..., TensorrtDouble], rng: np.random.Generator
+) -> None:
+    device = HostDevice()
+    double = install(device, "8.6")
+    old = to_build(_of_opset_17(graph.data))
+    built = build_plan(double.module, device, old, replace(OPTIONS, weakly_typed=True))
+    crops = rng.integers(0, 256, (2, SIZE_PX, SIZE_PX, 3), dtype=np.uint8)
+    expected = ort.InferenceSession(old.data).run(None, {"image": crops})[0]
+    contract = PlanContract(built.data, tuple(old.inputs), tuple(old.outputs), OPTIONS.max_batch)
 
-    assert network_flags(_Old, version="8.6.2", weakly_typed=True) == 1  # type: ignore[arg-type]
+    engine = engine_from_plan(contract, device, closes_device=True)
+    runs = [engine.run(crops)["landmarks"] for _ in range(3)]
+    engine.close()
+
+    explicit_batch = 1 << int(double.module.NetworkDefinitionCreationFlag.EXPLICIT_BATCH)
+    assert opened(double, built).options["network_flags"] == explicit_batch
+    np.testing.assert_array_equal(runs, [expected] * 3)
+    assert double.objects_alive() == {}
+
+
+def _of_opset_17(data: bytes) -> bytes:
+    """Return the graph as 8.6 takes it: axes were an attribute then."""
+    model = onnx.load_from_string(data)
+    model.opset_import[0].version = 17
+    for node in model.graph.node:
+        if node.op_type == "ReduceMean":
+            del node.input[1:]
+            node.attribute.append(onnx.helper.make_attribute("axes", [1, 2]))
+    return bytes(model.SerializeToString())
