@@ -3,7 +3,7 @@ from __future__ import annotations
 import gc
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from facealign.errors import (
     TargetError,
     UsageError,
 )
-from facealign.runtime.tensorrt.build import BuiltPlan, GraphToBuild, build_plan
+from facealign.runtime.tensorrt.build import GraphToBuild, build_plan
 from facealign.runtime.tensorrt.build_log import BuildState
 from facealign.runtime.tensorrt.build_options import BuildOptions
 from facealign.spec import TensorSpec, contract_input, contract_outputs
@@ -27,7 +27,6 @@ from tests.doubles.host_device import HostDevice
 from tests.doubles.tensorrt import VERSIONS, TensorrtDouble
 from tests.unit.runtime.tensorrt.made_graphs import OPTIONS, opened, to_build
 
-Build = Callable[..., BuiltPlan]
 CALLS = 24  # a few more than a build makes, so that the last ones do not fail
 
 
@@ -248,7 +247,7 @@ def test_a_device_that_fails_is_its_own_error(graph: GraphToBuild) -> None:
 @pytest.mark.parametrize("version", ["10.3", "11.4"])
 def test_progress_grows_from_0_to_1(version: str, graph: GraphToBuild) -> None:
     states: list[BuildState] = []
-    double = _slow(TensorrtDouble(version), steps=8)
+    double = _slow(TensorrtDouble(version), steps=4)
 
     build_plan(double.module, HostDevice(), graph, OPTIONS, on_progress=states.append)
 
