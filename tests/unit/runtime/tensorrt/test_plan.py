@@ -58,6 +58,11 @@ def _make_pipe(path: Path) -> None:
     os.mkfifo(path)
 
 
+def _make_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
 CHANGES: dict[str, Callable[[Path], None]] = {
     "first byte": lambda path: _flip(path, 0),
     "last byte": lambda path: _flip(path, -1),
@@ -67,6 +72,7 @@ CHANGES: dict[str, Callable[[Path], None]] = {
     "missing": Path.unlink,
     "a link": _make_link,
     "a pipe": _make_pipe,
+    "a folder": _make_folder,
 }
 
 
@@ -220,6 +226,15 @@ def test_read_plan_refuses_a_signature_that_is_not_the_keys(
 def test_read_plan_refuses_a_record_that_was_changed_without_the_key(path: Path) -> None:
     write_plan(path, made_plan(), key=KEY)
     _resealed(path, lambda record: record.update(precision="fp32"))
+
+    with pytest.raises(IntegrityError, match="was signed with another key, or forged"):
+        read_plan(path, key=KEY)
+
+
+@pytest.mark.parametrize("forged", ["", "0" * 64, "\u00e9", "\ud800"])
+def test_read_plan_refuses_any_text_for_a_signature(path: Path, forged: str) -> None:
+    record = json.loads(sidecar_path(path).read_bytes())["record"]
+    sidecar_path(path).write_bytes(_sidecar_json(record, forged))
 
     with pytest.raises(IntegrityError, match="was signed with another key, or forged"):
         read_plan(path, key=KEY)
