@@ -11,15 +11,13 @@ from typing import Any, NoReturn
 
 from facealign.errors import BackendError, GraphContractError, UsageError
 from facealign.runtime.tensorrt.device import Device
-from facealign.runtime.tensorrt.library import import_tensorrt
+from facealign.runtime.tensorrt.library import BINDING_ERRORS, import_tensorrt
 from facealign.runtime.tensorrt.messages import Messages
 from facealign.runtime.tensorrt.plan_contract import PlanContract
 from facealign.spec import TensorSpec
 
-__all__ = ["BINDING_ERRORS", "LoadedPlan", "load_plan"]
+__all__ = ["LoadedPlan", "load_plan"]
 
-# What the bindings raise: pybind's for arguments and null pointers, std::exception for the rest.
-BINDING_ERRORS = (RuntimeError, TypeError, ValueError, MemoryError, IndexError, KeyError)
 _DTYPES = {"uint8": "UINT8", "float32": "FLOAT"}
 _PROFILE = 0
 _SMALLEST = 1

@@ -14,7 +14,8 @@ from facealign.errors import BackendError, GraphContractError, UsageError
 from facealign.runtime.tensorrt.device import CapturedGraph, DeviceBuffer, Stream
 from facealign.runtime.tensorrt.frame_path import CropSetup, FramePath
 from facealign.runtime.tensorrt.kernels.crop import Squares
-from facealign.runtime.tensorrt.loaded_plan import BINDING_ERRORS, LoadedPlan
+from facealign.runtime.tensorrt.library import BINDING_ERRORS
+from facealign.runtime.tensorrt.loaded_plan import LoadedPlan
 from facealign.runtime.tensorrt.staged import Staged
 
 __all__ = ["Slot"]

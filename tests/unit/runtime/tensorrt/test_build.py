@@ -216,6 +216,20 @@ def test_words_of_tensorrt_are_in_the_error(graph: GraphToBuild) -> None:
         build_plan(double.module, HostDevice(), graph, OPTIONS)
 
 
+@pytest.mark.parametrize("error", [IndexError, OverflowError, MemoryError, AttributeError])
+def test_whatever_the_bindings_raise_is_our_error(
+    graph: GraphToBuild, error: type[Exception]
+) -> None:
+    def fail(*_: object) -> None:
+        raise error("std::exception")
+
+    double = TensorrtDouble("10.3")
+    double.module.Builder.create_network = fail
+
+    with pytest.raises(BackendError, match=rf"cannot build the plan: {error.__name__}: std::exc"):
+        build_plan(double.module, HostDevice(), graph, OPTIONS)
+
+
 def test_an_error_does_not_keep_what_tensorrt_made(graph: GraphToBuild) -> None:
     double = TensorrtDouble("10.3")
     double.refused = {"Gemm": "no kernel"}
