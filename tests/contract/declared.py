@@ -35,11 +35,13 @@ DECLARED = Declared(
         }
     ),
 )
-# Members that our code asks for by hasattr or getattr, and the versions that lack them. The three
-# of 11.4 are those of the weakly typed path.
+# Members that our code asks for by hasattr or getattr, and the versions that lack them. Those of
+# 11.4 are of the weakly typed path; where 10.3 has another way too, that is for 8.6 alone.
 OPTIONAL: dict[str, tuple[str, ...]] = {
     "BuilderFlag.FP16": ("11.4",),
     "BuilderFlag.INT8": ("11.4",),
+    "ICudaEngine.create_execution_context_without_device_memory": ("11.4",),
+    "ICudaEngine.device_memory_size": ("11.4",),
     "NetworkDefinitionCreationFlag.EXPLICIT_BATCH": ("11.4",),
     "plugin": ("10.3",),
 }

@@ -11,6 +11,7 @@ from facealign.errors import BackendError, FacealignError, TargetError
 from facealign.runtime.tensorrt.build_graph_types import GraphTypes
 from facealign.runtime.tensorrt.build_log import BuildLog
 from facealign.runtime.tensorrt.build_options import BuildOptions
+from facealign.runtime.tensorrt.library import BINDING_ERRORS
 from facealign.runtime.tensorrt.plan_files import write_all
 from facealign.spec import BATCH, TensorSpec
 
@@ -106,7 +107,7 @@ class TimingCache:
                 raise BackendError("TensorRT gives none")
             self.path.parent.mkdir(parents=True, exist_ok=True)
             write_all({self.path: bytes(data)})
-        except (FacealignError, OSError, RuntimeError, TypeError) as error:
+        except (FacealignError, OSError, *BINDING_ERRORS) as error:
             self.note = f"the timing cache `{self.path}` was not written: {error}"
 
 

@@ -11,14 +11,13 @@ from types import ModuleType
 from typing import Any
 
 from facealign.errors import BackendError
+from facealign.runtime.tensorrt.library import BINDING_ERRORS
 
 __all__ = ["BuildLog", "BuildState", "BuildWatch", "build_logger", "one_line", "progress_monitor"]
 
 logger = logging.getLogger(__name__)
 _MAX_ERRORS = 20  # one failure says the same on several levels
 _MAX_WORDS = 400
-# What pybind makes of a failure: no common base but Exception.
-_LIBRARY_ERRORS = (RuntimeError, TypeError, ValueError, AttributeError, MemoryError)
 
 
 class BuildLog:
@@ -50,7 +49,7 @@ class BuildLog:
         """
         try:
             yield
-        except _LIBRARY_ERRORS as error:
+        except BINDING_ERRORS as error:
             raise self.failure(job, one_line(f"{type(error).__name__}: {error}")) from error
 
 

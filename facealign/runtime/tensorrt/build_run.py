@@ -29,13 +29,13 @@ def run_watched(
     """
     runner = _Runner(work)
     thread = threading.Thread(target=runner.run, name="tensorrt-build")
-    thread.start()
     try:
+        thread.start()
         while not runner.done.wait(_POLL_S):
             _tell(watch, on_progress)
     except BaseException:
         watch.cancelled.set()
-        _join(runner)
+        runner.call_off()
         raise
     return runner.result()
 
@@ -43,11 +43,14 @@ def run_watched(
 class _Runner(Generic[_Result]):
     def __init__(self, work: Callable[[], _Result]) -> None:
         self.done = threading.Event()
+        self._begins = threading.Lock()  # taken once: by the work, or by who calls it off before
         self._work = work
         self._results: list[_Result] = []
         self._error: BaseException | None = None
 
     def run(self) -> None:
+        if not self._begins.acquire(blocking=False):
+            return
         try:
             self._results.append(self._work())
         except BaseException as error:  # noqa: BLE001  # raised again by `result`, in its thread
@@ -58,26 +61,30 @@ class _Runner(Generic[_Result]):
     def result(self) -> _Result:
         """Return what the work returned, or raise what it raised."""
         if self._error is not None:
-            _let_go(self._error)
+            self._let_go()
             raise self._error
         return self._results[0]
 
+    def call_off(self) -> None:
+        """Wait until the work has ended, whatever else is signalled, or see that it never begins.
 
-def _let_go(error: BaseException | None) -> None:
-    """Free what the frames of a finished thread hold: a builder has memory of the GPU."""
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__cause__ or error.__context__
+        Nobody may free what TensorRT still uses.
+        """
+        has_begun = not self._begins.acquire(blocking=False)
+        while has_begun and not self.done.is_set():
+            with suppress(KeyboardInterrupt, SystemExit):
+                self.done.wait()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Free what the frames of the finished thread hold: a builder has memory of the GPU."""
+        error = self._error
+        while error is not None:
+            traceback.clear_frames(error.__traceback__)
+            error = error.__cause__ or error.__context__
 
 
 def _tell(watch: BuildWatch, on_progress: Callable[[BuildState], None] | None) -> None:
     state = watch.state()
     if state is not None and on_progress is not None:
         on_progress(state)
-
-
-def _join(runner: _Runner[_Result]) -> None:
-    """Wait, whatever else is signalled: nobody may free what TensorRT still uses."""
-    while not runner.done.is_set():
-        with suppress(KeyboardInterrupt, SystemExit):
-            runner.done.wait()

@@ -43,7 +43,7 @@ def open_engine(
         stack.callback(device.close)
         machine = machine_from_device(device.info, tensorrt=tensorrt_version(trt))
         plan = read_bundle_plan(bundle, precision=precision, machine=machine, key=key_from_file())
-        name = plan_path(bundle, precision=precision, machine=machine).name
+        name = plan_path(bundle, precision=precision, machine=plan.record.machine).name
         crops = _crop_setup(bundle, device)
         stack.pop_all()  # what follows closes the device itself
         return engine_from_plan(

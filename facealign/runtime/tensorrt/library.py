@@ -7,7 +7,19 @@ from types import ModuleType
 
 from facealign.errors import BackendError
 
-__all__ = ["import_tensorrt", "tensorrt_version"]
+__all__ = ["BINDING_ERRORS", "import_tensorrt", "tensorrt_version"]
+
+# What the bindings raise: pybind's for arguments, null pointers and what a version has not, and
+# those of std::exception; no common base but Exception.
+BINDING_ERRORS = (
+    RuntimeError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    MemoryError,
+    LookupError,
+    OverflowError,
+)
 
 
 def import_tensorrt() -> ModuleType:
@@ -17,7 +29,7 @@ def import_tensorrt() -> ModuleType:
         BackendError: If it is not installed, or does not load.
     """
     try:
-        return importlib.import_module("tensorrt")
+        module = importlib.import_module("tensorrt")
     except ModuleNotFoundError as error:
         raise BackendError(
             "TensorRT is not installed; on a PC with an NVIDIA GPU run "
@@ -29,6 +41,12 @@ def import_tensorrt() -> ModuleType:
             f"TensorRT is installed and does not load: {_one_line(error)}; install the one for "
             "this CUDA"
         ) from error
+    if not hasattr(module, "Runtime"):
+        raise BackendError(
+            f"what is imported as `tensorrt` is not NVIDIA's, but {module!r}; rename its folder or "
+            "run elsewhere"
+        )
+    return module
 
 
 def tensorrt_version(module: ModuleType) -> str:

@@ -11,15 +11,13 @@ from typing import Any, NoReturn
 
 from facealign.errors import BackendError, GraphContractError, UsageError
 from facealign.runtime.tensorrt.device import Device
-from facealign.runtime.tensorrt.library import import_tensorrt
+from facealign.runtime.tensorrt.library import BINDING_ERRORS, import_tensorrt
 from facealign.runtime.tensorrt.messages import Messages
 from facealign.runtime.tensorrt.plan_contract import PlanContract
 from facealign.spec import TensorSpec
 
-__all__ = ["BINDING_ERRORS", "LoadedPlan", "load_plan"]
+__all__ = ["LoadedPlan", "load_plan"]
 
-# What the bindings raise: pybind's for arguments and null pointers, std::exception for the rest.
-BINDING_ERRORS = (RuntimeError, TypeError, ValueError, MemoryError, IndexError, KeyError)
 _DTYPES = {"uint8": "UINT8", "float32": "FLOAT"}
 _PROFILE = 0
 _SMALLEST = 1
@@ -92,7 +90,7 @@ class LoadedPlan:
             if self._engine is None:
                 raise self.messages.failure(f"open `{name}`")
             self._engine.error_recorder = self.messages.recorder
-            self.scratch_bytes = int(self._engine.device_memory_size_v2)
+            self.scratch_bytes = self._scratch_bytes()
             found = {name: self._tensor(name) for name in self._names()}
         except BINDING_ERRORS as error:
             raise self.messages.failure(f"open `{name}`", cause=error) from error
@@ -109,12 +107,11 @@ class LoadedPlan:
             BackendError: If TensorRT cannot make one.
             UsageError: If the plan is closed.
         """
-        strategy = self.trt.ExecutionContextAllocationStrategy.USER_MANAGED
         with self._lock:
             if self._engine is None:
                 raise UsageError("the plan is closed; load it again")
             try:
-                return self._engine.create_execution_context(strategy) or self._no_context()
+                return self._new_context() or self._no_context()
             except BINDING_ERRORS as error:
                 raise self.messages.failure("make an execution context", cause=error) from error
 
@@ -144,6 +141,21 @@ class LoadedPlan:
         """Free engine and runtime, in this order."""
         self._engine = None
         self._runtime = None
+
+    def _scratch_bytes(self) -> int:
+        """Return what a context needs; TensorRT 8.6 has only what 11 dropped, also below."""
+        size: Any = getattr(self._engine, "device_memory_size_v2", None)
+        if size is None:
+            size = getattr(self._engine, "device_memory_size", None)
+        return int(size)
+
+    def _new_context(self) -> Any:  # noqa: ANN401  # TensorRT has no types
+        if hasattr(self.trt, "ExecutionContextAllocationStrategy"):
+            strategy = self.trt.ExecutionContextAllocationStrategy.USER_MANAGED
+            return self._engine.create_execution_context(strategy)
+        if hasattr(self._engine, "create_execution_context_without_device_memory"):
+            return self._engine.create_execution_context_without_device_memory()
+        return None
 
     def _no_context(self) -> NoReturn:
         """Say why there is none."""

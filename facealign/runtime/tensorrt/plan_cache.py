@@ -53,14 +53,17 @@ def plan_path(bundle: Bundle, *, precision: str, machine: Machine) -> Path:
     return folder / name
 
 
-def timing_cache_path(machine: Machine) -> Path:
-    """Return where this user's timing cache for the machine is.
+def timing_cache_path(machine: Machine) -> Path | None:
+    """Return where this user's timing cache for the machine is; None for a user without a home.
 
     Not in the bundle: TensorRT reads it in C++, so it must not come from elsewhere.
     """
-    caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    try:
+        folder = caches.expanduser() / "facealign"
+    except RuntimeError:  # a container may run as a user whom its system does not know
+        return None
     name = f"{_plain(machine.gpu)}-sm{_plain(machine.compute_capability)}"
-    folder = Path(caches).expanduser() / "facealign"
     return folder / f"{name}-trt{_plain(machine.tensorrt)}.timing"
 
 
@@ -68,6 +71,9 @@ def read_bundle_plan(
     bundle: Bundle, *, precision: str, machine: Machine, key: bytes | None = None
 ) -> Plan:
     """Return the plan of that precision for this machine; graph, sidecar and plan were checked.
+
+    Where none was built here, it is one that was built elsewhere with an option that lets it run
+    here: version or hardware compatible.
 
     Raises:
         TargetError: If none was built, or what is there was built for another machine.
@@ -77,9 +83,10 @@ def read_bundle_plan(
     path = plan_path(bundle, precision=precision, machine=machine)
     graph = bundle.manifest.graphs[precision].file
     bundle.read_file(graph)  # hashed as it is read: the plan must not outlive its graph
+    graph_sha256 = bundle.manifest.files[graph].sha256
     if not path.exists() and not path.is_symlink():
-        raise TargetError(_none_built(bundle, precision, machine))
-    plan = read_plan(path, graph_sha256=bundle.manifest.files[graph].sha256, key=key)
+        path = _compatible_path(bundle, precision, graph_sha256, machine, key)
+    plan = read_plan(path, graph_sha256=graph_sha256, key=key)
     check_machine(plan.record.machine, machine, plan.record.options)
     return plan
 
@@ -106,12 +113,34 @@ def _plain(text: str) -> str:
     return _NO_NAME.sub("-", text.lower()).strip("-.") or "gpu"
 
 
-def _none_built(bundle: Bundle, precision: str, machine: Machine) -> str:
-    folder = bundle.folder / ENGINES
-    others = sorted(path.name for path in folder.glob(f"*-{precision}.plan"))
-    there = (
-        f"there are plans for other machines, {', '.join(others)}" if others else "none is there"
-    )
+def _compatible_path(
+    bundle: Bundle, precision: str, graph_sha256: str, machine: Machine, key: bytes | None
+) -> Path:
+    """Return where a plan is that was built elsewhere and may run here.
+
+    Raises:
+        TargetError: If there is none; names what is there.
+    """
+    others = sorted((bundle.folder / ENGINES).glob(f"*-{precision}.plan"))
+    for path in others:
+        if _may_run(path, graph_sha256, machine, key):
+            return path
+    raise TargetError(_none_built(bundle, others, precision, machine))
+
+
+def _may_run(path: Path, graph_sha256: str, machine: Machine, key: bytes | None) -> bool:
+    """Return whether a plan of another machine says that it may run here; it is not read yet."""
+    try:
+        record = read_record(path, key=key)
+        check_machine(record.machine, machine, record.options)
+    except (IntegrityError, TargetError):
+        return False
+    return record.graph_sha256 == graph_sha256
+
+
+def _none_built(bundle: Bundle, others: list[Path], precision: str, machine: Machine) -> str:
+    names = ", ".join(path.name for path in others)
+    there = f"there are plans for other machines, {names}" if others else "none is there"
     return (
         f"the bundle has no {precision} plan for {machine.gpu} and TensorRT {machine.tensorrt}, "
         f"{there}; run `facealign build {bundle.folder}` here"

@@ -21,17 +21,19 @@ def read_plain(path: Path, *, max_bytes: int) -> bytes:
     Raises:
         IntegrityError: If it is missing, a link or anything else, or cannot be read.
     """
-    # A pipe would block for ever and a link could point anywhere, but for these.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
     try:
-        descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0))
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        with open(path, "rb", opener=_open_plain) as file:  # Path.open has no opener
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise IntegrityError(f"`{path}` is not a plain file; run `facealign build` again")
             return file.read(max_bytes + 1)
     except OSError as error:
         what = "is a link" if path.is_symlink() else f"cannot be read: {error.strerror}"
         raise IntegrityError(f"`{path}` {what}; run `facealign build` again") from error
+
+
+def _open_plain(path: str, flags: int) -> int:
+    # A pipe would block for ever and a link could point anywhere, but for these.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))
 
 
 def check_folder(folder: Path) -> None:

@@ -70,7 +70,7 @@ def check_signature(record_json: bytes, found: str | None, *, key: bytes | None,
         raise IntegrityError(
             f"`{name}` is not signed, and with a key only signed plans run; run `facealign build`"
         )
-    if not hmac.compare_digest(expected.encode(), found.encode()):
+    if not hmac.compare_digest(expected.encode(), found.encode("utf-8", "replace")):
         raise IntegrityError(
             f"`{name}` was signed with another key, or forged; it is not loaded. "
             "Check the key, or run `facealign build` again"

@@ -29,6 +29,8 @@ _WORDS = {
 }
 # What a plan built with the option may differ in. Kernels for Ampere and later run from 8.0 on.
 _OTHER_VERSION = {"tensorrt", "cuda_driver", "l4t"}
+# From and to, of version-compatible plans (NVIDIA's support matrix).
+_MAJORS = {(8, 10), (10, 11)}
 _OTHER_GPU = {"gpu", "compute_capability", "board"}
 _AMPERE = (8, 0)
 
@@ -126,11 +128,19 @@ def _differing(built: Machine, here: Machine) -> Iterator[str]:
 
 def _allowed(built: Machine, here: Machine, options: BuildOptions) -> set[str]:
     allowed: set[str] = set()
-    if options.version_compatible and _numbers(here.tensorrt) >= _numbers(built.tensorrt):
+    if options.version_compatible and _is_later(here.tensorrt, built.tensorrt):
         allowed |= _OTHER_VERSION
+    if None in {built.l4t, here.l4t}:  # a plan of a PC is none for a Jetson, whatever its versions
+        allowed.discard("l4t")
     if options.hardware_compatible and _numbers(here.compute_capability) >= _AMPERE:
         allowed |= _OTHER_GPU
     return allowed
+
+
+def _is_later(here: str, built: str) -> bool:
+    ours, theirs = _numbers(here), _numbers(built)
+    fits = ours[:1] == theirs[:1] or (*theirs[:1], *ours[:1]) in _MAJORS
+    return fits and ours >= theirs
 
 
 def _numbers(version: str) -> tuple[int, ...]:

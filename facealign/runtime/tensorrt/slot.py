@@ -14,7 +14,8 @@ from facealign.errors import BackendError, GraphContractError, UsageError
 from facealign.runtime.tensorrt.device import CapturedGraph, DeviceBuffer, Stream
 from facealign.runtime.tensorrt.frame_path import CropSetup, FramePath
 from facealign.runtime.tensorrt.kernels.crop import Squares
-from facealign.runtime.tensorrt.loaded_plan import BINDING_ERRORS, LoadedPlan
+from facealign.runtime.tensorrt.library import BINDING_ERRORS
+from facealign.runtime.tensorrt.loaded_plan import LoadedPlan
 from facealign.runtime.tensorrt.staged import Staged
 
 __all__ = ["Slot"]
@@ -190,7 +191,10 @@ class Slot:
         """Give a context memory, shape and addresses; none of them is changed again."""
         lane.context = self._plan.context()
         lane.context.error_recorder = self._plan.messages.recorder
-        lane.context.set_device_memory(self._scratch.address, self._scratch.size)
+        if hasattr(lane.context, "set_device_memory"):
+            lane.context.set_device_memory(self._scratch.address, self._scratch.size)
+        else:  # TensorRT 8.6
+            lane.context.device_memory = self._scratch.address
         shape = (lane.batch, *self._input.array.shape[1:])
         is_taken = lane.context.set_input_shape(self._input.spec.name, shape)
         for staged in (self._input, *self._outputs):

@@ -51,7 +51,7 @@ class TensorrtDouble(State):
     """What a test turns, and `module`, which stands for ``tensorrt``.
 
     Args:
-        version: One of `VERSIONS`.
+        version: One of `VERSIONS`, or ``8.6``, of which only names are known.
         cuda: Where memory and streams are; only execution needs it.
     """
 

@@ -17,6 +17,31 @@ __all__ = ["VERSIONS", "Api", "DoubleLimitError", "Signature"]
 VERSIONS = ("10.3", "10.13", "10.16", "11.1", "11.4")
 _FACTS = json.loads((Path(__file__).parent / "api.json").read_text())
 _NONE = "None"
+# What of 10.3 the bindings of 8.6.1 lack, by `hasattr`, of what this double has. Its signatures and
+# the values of its enums are taken for those of 10.3.
+_LIKE = {"8.6": "10.3"}
+_LACKING = {
+    "8.6": frozenset(
+        {
+            "BuilderFlag.BF16",
+            "BuilderFlag.INT4",
+            "ExecutionContextAllocationStrategy",
+            "IBuilderConfig.progress_monitor",
+            "ICudaEngine.device_memory_size_v2",
+            "ICudaEngine.get_device_memory_size_for_profile_v2",
+            "IExecutionContext.set_device_memory",
+            "INetworkDefinition.flags",
+            "INetworkDefinition.get_flag",
+            "IProgressMonitor",
+            "NetworkDefinitionCreationFlag.STRONGLY_TYPED",
+            "OnnxParser.supports_model_v2",
+            "ParserError.local_function_stack",
+            "ParserError.local_function_stack_size",
+            "ParserError.node_name",
+            "ParserError.node_operator",
+        }
+    )
+}
 
 
 class DoubleLimitError(Exception):
@@ -69,7 +94,7 @@ class Signature:
 
 @dataclass
 class Api:
-    """What one version has.
+    """What one version has: one of `VERSIONS`, or ``8.6``, which has only the weakly typed way.
 
     `classes` are the double's own, by name, so that arguments can be checked against them.
     """
@@ -80,27 +105,36 @@ class Api:
     def has_name(self, name: str) -> bool:
         """Return whether the module has it; between the dumped ends, if both have."""
         ends = [set(names) for names in _FACTS["names"].values()]
-        of_version = _FACTS["names"].get(self.version)
-        return name in (of_version if of_version is not None else ends[0] & ends[1])
+        of_version = _FACTS["names"].get(self._like)
+        return self._has(name) and name in (
+            of_version if of_version is not None else ends[0] & ends[1]
+        )
 
     def constants(self) -> dict[str, str]:
         """Return the module's short names of `DataType`, and what member each is."""
         first, last = _FACTS["constants"].values()
         shared = {name: member for name, member in first.items() if last.get(name) == member}
-        found: dict[str, str] = _FACTS["constants"].get(self.version, shared)
+        found: dict[str, str] = _FACTS["constants"].get(self._like, shared)
         return found
 
     def enums(self) -> dict[str, dict[str, int]]:
         """Return members and values of every enum of this version."""
         enums = {
-            name: {member: value for member in of if (value := self._pick(of[member])) is not None}
+            name: {
+                member: value
+                for member in of
+                if self._has(f"{name}.{member}") and (value := self._pick(of[member])) is not None
+            }
             for name, of in _FACTS["enums"].items()
+            if self._has(name)
         }
         return {name: members for name, members in enums.items() if members}
 
     def signatures(self, cls: str, method: str) -> list[Signature] | None:
         """Return the overloads; None if this version has no such method."""
         entry = _FACTS["classes"][cls]
+        if not self._has(f"{cls}.{method}"):
+            return None
         texts = self._pick(
             entry["init"] if method == "__init__" else entry["methods"].get(method, {})
         )
@@ -109,7 +143,11 @@ class Api:
     def methods(self, cls: str) -> list[str]:
         """Return the names of all methods of this version."""
         entry = _FACTS["classes"][cls]["methods"]
-        return [name for name, of in entry.items() if self._pick(of) is not None]
+        return [
+            name
+            for name, of in entry.items()
+            if self._has(f"{cls}.{name}") and self._pick(of) is not None
+        ]
 
     def properties(self, cls: str) -> dict[str, tuple[str, bool]]:
         """Return type and writability of every property of this version."""
@@ -117,7 +155,7 @@ class Api:
         return {
             name: (of["type"], bool(writable))
             for name, of in entry.items()
-            if (writable := self._pick(of["writable"])) is not None
+            if self._has(f"{cls}.{name}") and (writable := self._pick(of["writable"])) is not None
         }
 
     def bases(self, cls: str) -> list[str]:
@@ -139,7 +177,15 @@ class Api:
         return cls is not None and isinstance(value, cls)
 
     def _pick(self, of_version: Mapping[str, Any]) -> Any:  # JSON
-        return of_version.get("*", of_version.get(self.version))
+        return of_version.get("*", of_version.get(self._like))
+
+    def _has(self, dotted: str) -> bool:
+        return dotted not in _LACKING.get(self.version, ())
+
+    @property
+    def _like(self) -> str:
+        """The version whose facts are taken."""
+        return _LIKE.get(self.version, self.version)
 
 
 def _parameter(text: str) -> _Parameter:

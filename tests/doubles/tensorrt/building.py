@@ -38,7 +38,7 @@ DATA_TYPES: dict[int, str] = {
 }
 _PRECISION_FLAGS = ("FP16", "INT8", "BF16", "FP8", "INT4", "FP4")
 _CACHE_MAGIC = b"timing-cache-double "
-_MAX_OPSET = {"10.3": 20}
+_MAX_OPSET = {"8.6": 17, "10.3": 20}
 _NEWEST_OPSET = 24
 
 
@@ -455,8 +455,9 @@ class Builder(Object):
     def _is_strongly_typed(self, network: INetworkDefinition) -> bool:
         if self._state.api.version.startswith("11."):
             return True
-        flag = self._enum("NetworkDefinitionCreationFlag", "STRONGLY_TYPED")
-        return bool(network._values["flags"] >> int(flag) & 1)
+        flags: Any = self._state.api.classes["NetworkDefinitionCreationFlag"]
+        flag = flags.__members__.get("STRONGLY_TYPED")  # 8.6 has none
+        return flag is not None and bool(network._values["flags"] >> int(flag) & 1)
 
     @staticmethod
     def _announce(monitor: Any, network: INetworkDefinition) -> bool:

@@ -76,6 +76,9 @@ class ICudaEngine(Object):
     def _get_device_memory_size_v2(self) -> int:
         return _SCRATCH_BYTES
 
+    def _get_device_memory_size(self) -> int:
+        return _SCRATCH_BYTES
+
     def get_tensor_name(self, index: int) -> str:
         """Return the name of an input or output.
 
@@ -131,6 +134,10 @@ class ICudaEngine(Object):
     def create_execution_context(self, strategy: Any = None) -> IExecutionContext:
         is_user_managed = strategy is not None and strategy.name == "USER_MANAGED"
         context: IExecutionContext = self._new("IExecutionContext", needs_memory=is_user_managed)
+        return context
+
+    def create_execution_context_without_device_memory(self) -> IExecutionContext:
+        context: IExecutionContext = self._new("IExecutionContext", needs_memory=True)
         return context
 
     def create_engine_inspector(self) -> EngineInspector:
@@ -241,6 +248,9 @@ class IExecutionContext(Object):
         if int(size) < self._engine._get_device_memory_size_v2():
             self._report("INVALID_ARGUMENT", f"setDeviceMemoryV2: {size} bytes are too few")
         self._memory = (int(memory), int(size))
+
+    def _set_device_memory(self, memory: int) -> None:
+        self._memory = (int(memory), self._engine._get_device_memory_size())
 
     def get_max_output_size(self, name: str) -> int:
         data_type, shape = self._engine._io[name]

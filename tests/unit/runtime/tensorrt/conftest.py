@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from facealign.runtime.tensorrt.build import GraphToBuild
 from facealign.runtime.tensorrt.plan_contract import PlanContract
 from facealign.spec import WFLW98, contract_input, contract_outputs
 from tests.doubles.cuda.fixtures import cuda
 from tests.doubles.host_device import HostDevice
 from tests.doubles.tensorrt import Plan, TensorrtDouble, bytes_from_plan
+from tests.unit.runtime.tensorrt.made_graphs import to_build
 
 __all__ = ["MAX_BATCH", "SIZE_PX", "Install", "cuda", "plan_of"]
 
@@ -59,6 +61,11 @@ def plan_of(
     """Return the double's plan of a graph that takes crops, as a build would make it."""
     shapes = [[batch, size_px, size_px, 3] for batch in (1, 1, max_batch)]
     return bytes_from_plan(Plan(version, graph, [{"image": shapes}], {}))
+
+
+@pytest.fixture
+def graph(tiny_graph: bytes) -> GraphToBuild:
+    return to_build(tiny_graph)
 
 
 @pytest.fixture

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
 import gc
-import hashlib
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,37 +18,16 @@ from facealign.errors import (
     TargetError,
     UsageError,
 )
-from facealign.runtime.tensorrt.build import BuiltPlan, GraphToBuild, build_plan
+from facealign.runtime.tensorrt.build import GraphToBuild, build_plan
 from facealign.runtime.tensorrt.build_log import BuildState
 from facealign.runtime.tensorrt.build_options import BuildOptions
 from facealign.spec import TensorSpec, contract_input, contract_outputs
 from tests.conftest import SIZE_PX, N
 from tests.doubles.host_device import HostDevice
-from tests.doubles.tensorrt import VERSIONS, Plan, TensorrtDouble, plan_from_bytes
+from tests.doubles.tensorrt import VERSIONS, TensorrtDouble
+from tests.unit.runtime.tensorrt.made_graphs import OPTIONS, opened, to_build
 
-OPTIONS = BuildOptions(max_batch=4, opt_batch=2)
-Build = Callable[..., BuiltPlan]
 CALLS = 24  # a few more than a build makes, so that the last ones do not fail
-
-
-@pytest.fixture
-def graph(tiny_graph: bytes) -> GraphToBuild:
-    return to_build(tiny_graph)
-
-
-def to_build(data: bytes) -> GraphToBuild:
-    """Return a graph that hashes to what it should."""
-    return GraphToBuild(
-        data=data,
-        sha256=hashlib.sha256(data).hexdigest(),
-        inputs=(contract_input(SIZE_PX),),
-        outputs=contract_outputs(N),
-    )
-
-
-def opened(double: TensorrtDouble, built: BuiltPlan) -> Plan:
-    """Return what the double was told."""
-    return plan_from_bytes(built.data, version=double.api.version)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -238,6 +216,20 @@ def test_words_of_tensorrt_are_in_the_error(graph: GraphToBuild) -> None:
         build_plan(double.module, HostDevice(), graph, OPTIONS)
 
 
+@pytest.mark.parametrize("error", [IndexError, OverflowError, MemoryError, AttributeError])
+def test_whatever_the_bindings_raise_is_our_error(
+    graph: GraphToBuild, error: type[Exception]
+) -> None:
+    def fail(*_: object) -> None:
+        raise error("std::exception")
+
+    double = TensorrtDouble("10.3")
+    double.module.Builder.create_network = fail
+
+    with pytest.raises(BackendError, match=rf"cannot build the plan: {error.__name__}: std::exc"):
+        build_plan(double.module, HostDevice(), graph, OPTIONS)
+
+
 def test_an_error_does_not_keep_what_tensorrt_made(graph: GraphToBuild) -> None:
     double = TensorrtDouble("10.3")
     double.refused = {"Gemm": "no kernel"}
@@ -269,7 +261,7 @@ def test_a_device_that_fails_is_its_own_error(graph: GraphToBuild) -> None:
 @pytest.mark.parametrize("version", ["10.3", "11.4"])
 def test_progress_grows_from_0_to_1(version: str, graph: GraphToBuild) -> None:
     states: list[BuildState] = []
-    double = _slow(TensorrtDouble(version), steps=8)
+    double = _slow(TensorrtDouble(version), steps=4)
 
     build_plan(double.module, HostDevice(), graph, OPTIONS, on_progress=states.append)
 
@@ -326,6 +318,19 @@ def test_what_the_callback_raises_cancels_the_build(graph: GraphToBuild, tmp_pat
 
     assert list(tmp_path.iterdir()) == []
     assert [thread.name for thread in threading.enumerate()].count("tensorrt-build") == 0
+
+
+def test_a_cancelled_build_does_not_keep_what_tensorrt_made(graph: GraphToBuild) -> None:
+    double = _slow(TensorrtDouble("10.3"), steps=1000)
+
+    def stop(_: BuildState) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        build_plan(double.module, HostDevice(), graph, OPTIONS, on_progress=stop)
+
+    assert double.objects_alive() == {}
+    assert caught.value.__traceback__ is not None
 
 
 @pytest.fixture
@@ -402,73 +407,3 @@ def test_a_timing_cache_that_cannot_be_written_does_not_cost_the_plan(
     )
 
     assert "was not written" in built.notes[0]
-
-
-@pytest.mark.parametrize("version", ["10.3", "10.16"])
-def test_a_weakly_typed_build_says_so(version: str, graph: GraphToBuild) -> None:
-    double = TensorrtDouble(version)
-
-    built = build_plan(double.module, HostDevice(), graph, replace(OPTIONS, weakly_typed=True))
-
-    options = opened(double, built).options
-    strongly = 1 << int(double.module.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
-    assert options["network_flags"] & strongly == 0
-    assert options["flags"] == []  # an FP32 graph asks for no other type
-    assert "TensorRT chose types on its own" in built.notes[0]
-
-
-def test_a_weakly_typed_build_asks_for_the_types_of_the_graph(graph: GraphToBuild) -> None:
-    double = TensorrtDouble("10.3")
-
-    built = build_plan(
-        double.module,
-        HostDevice(),
-        to_build(_with_fp16_and_pair(graph.data)),
-        replace(OPTIONS, weakly_typed=True),
-    )
-
-    assert opened(double, built).options["flags"] == ["FP16", "INT8"]
-
-
-def _with_fp16_and_pair(data: bytes) -> bytes:
-    """Return the graph with nodes that lead nowhere."""
-    model = onnx.load_from_string(data)
-    half = onnx.helper.make_node("Cast", ["x"], ["half"], to=onnx.TensorProto.FLOAT16)
-    pair = onnx.helper.make_node("QuantizeLinear", ["x", "scale"], ["quantized"])
-    model.graph.node.extend([half, pair])
-    return bytes(model.SerializeToString())
-
-
-def test_tensorrt_11_cannot_be_weakly_typed(graph: GraphToBuild) -> None:
-    with pytest.raises(TargetError, match="always takes the types of the graph; leave out"):
-        build_plan(
-            TensorrtDouble("11.4").module,
-            HostDevice(),
-            graph,
-            replace(OPTIONS, weakly_typed=True),
-        )
-
-
-class _Old:
-    """The parts of 8.6 that are looked at before anything is built."""
-
-    __version__ = "8.6.2"
-
-    class NetworkDefinitionCreationFlag:
-        EXPLICIT_BATCH = 0
-
-    class BuilderFlag:
-        FP16 = 0
-
-
-def test_a_tensorrt_without_strong_typing_says_how_to_go_on() -> None:
-    from facealign.runtime.tensorrt.build_network import network_flags
-
-    with pytest.raises(TargetError, match=r"8\.6\.2 cannot be held .*pass `--weakly-typed`"):
-        network_flags(_Old, version="8.6.2", weakly_typed=False)  # type: ignore[arg-type]
-
-
-def test_a_weakly_typed_network_of_8_6_has_an_explicit_batch() -> None:
-    from facealign.runtime.tensorrt.build_network import network_flags
-
-    assert network_flags(_Old, version="8.6.2", weakly_typed=True) == 1  # type: ignore[arg-type]

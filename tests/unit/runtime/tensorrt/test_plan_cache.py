@@ -81,6 +81,16 @@ def test_a_timing_cache_is_of_one_device_and_version(monkeypatch: pytest.MonkeyP
     assert timing_cache_path(ORIN) == Path("/cache/facealign/orin-sm8.7-trt10.3.0.timing")
 
 
+def test_a_user_without_a_home_has_no_timing_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(_: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "expanduser", nobody)
+
+    assert timing_cache_path(ORIN) is None
+
+
 def test_plans_in_a_bundle_are_no_change_of_it(bundle: Bundle, path: Path) -> None:
     assert path.exists()
     assert read_bundle(bundle.folder) == bundle
@@ -103,6 +113,43 @@ def test_read_bundle_plan_without_a_plan_says_what_to_do(bundle: Bundle) -> None
 def test_read_bundle_plan_names_plans_of_other_machines(bundle: Bundle) -> None:
     with pytest.raises(TargetError, match=r"for Thor .* orin-trt10\.3\.0-fp32\.plan; run"):
         read_bundle_plan(bundle, precision="fp32", machine=replace(ORIN, gpu="Thor"))
+
+
+COMPATIBLE = replace(OPTIONS, version_compatible=True)
+LATER = replace(ORIN, tensorrt="10.16.2", cuda_driver="13.2", l4t="39.2.0")
+
+
+def test_read_bundle_plan_finds_a_plan_that_may_run_on_a_later_tensorrt(
+    bundle: Bundle, path: Path
+) -> None:
+    graph = bundle.manifest.files["model.fp32.onnx"].sha256
+    write_plan(path, made_plan(graph_sha256=graph, options=COMPATIBLE))
+
+    found = read_bundle_plan(bundle, precision="fp32", machine=LATER)
+
+    assert found.record.machine == ORIN
+
+
+def _of_another_graph(path: Path) -> None:
+    write_plan(path, made_plan(options=COMPATIBLE))
+
+
+def _without_the_option(path: Path) -> None:
+    assert path.exists()  # as the fixture made it
+
+
+def _with_a_broken_sidecar(path: Path) -> None:
+    sidecar_path(path).write_bytes(b"{}")
+
+
+@pytest.mark.parametrize("change", [_of_another_graph, _without_the_option, _with_a_broken_sidecar])
+def test_read_bundle_plan_passes_over_other_plans_that_do_not_fit(
+    bundle: Bundle, path: Path, change: Callable[[Path], None]
+) -> None:
+    change(path)
+
+    with pytest.raises(TargetError, match=r"no fp32 plan .* orin-trt10\.3\.0-fp32\.plan; run"):
+        read_bundle_plan(bundle, precision="fp32", machine=LATER)
 
 
 @pytest.mark.usefixtures("path")

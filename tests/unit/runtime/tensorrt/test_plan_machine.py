@@ -165,6 +165,13 @@ def test_a_version_compatible_plan_runs_on_later_software(name: str) -> None:
     check_machine(ORIN, here, replace(PLAIN, version_compatible=True))
 
 
+@pytest.mark.parametrize(("built", "here"), [("8.6.2", "10.3.0"), ("10.3.0", "11.4.1")])
+def test_a_version_compatible_plan_runs_on_the_next_major(built: str, here: str) -> None:
+    options = replace(PLAIN, version_compatible=True)
+
+    check_machine(replace(ORIN, tensorrt=built), replace(ORIN, tensorrt=here), options)
+
+
 def test_a_version_compatible_plan_does_not_run_on_an_earlier_tensorrt() -> None:
     with pytest.raises(TargetError, match=r"TensorRT 10\.3\.0 .* TensorRT 10\.2\.9"):
         check_machine(
@@ -184,9 +191,11 @@ def test_a_hardware_compatible_plan_runs_on_another_gpu(name: str) -> None:
     [
         ("hardware_compatible", {"tensorrt": "10.16.2"}),
         ("version_compatible", {"gpu": "Thor"}),
+        ("version_compatible", {"tensorrt": "12.0.0"}),
+        ("version_compatible", {"l4t": None}),
         ("hardware_compatible", {"gpu": "Xavier", "compute_capability": "7.2"}),
     ],
-    ids=["another version", "another gpu", "before Ampere"],
+    ids=["another version", "another gpu", "two majors on", "no Jetson", "before Ampere"],
 )
 def test_a_compatible_plan_runs_nowhere_else(option: str, change: dict[str, str]) -> None:
     with pytest.raises(TargetError, match="was built for"):
