@@ -114,6 +114,11 @@ class Double:
             raise KeyError(name)
         return count
 
+    def is_current(self) -> bool:
+        """Return whether a context is current in this thread."""
+        handle = ctypes.c_void_p()
+        return self._library.cuCtxGetCurrent(ctypes.byref(handle)) == 0 and bool(handle.value)
+
     def calls(self) -> dict[str, int]:
         """Return how often each function was called since the last reset."""
         size = self._library.double_all_calls(None, 0)

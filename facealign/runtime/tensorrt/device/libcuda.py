@@ -121,7 +121,7 @@ class CtypesDevice:
 
     def make_current(self) -> None:
         """Make the context current in the calling thread; TensorRT asks for it."""
-        self._driver.call("cuCtxSetCurrent", self._context.handle)
+        self._driver.call("cuCtxSetCurrent", self._context.opened())
 
     def close(self) -> None:
         """Free whatever is open on this device, and give the primary context back."""
@@ -130,13 +130,12 @@ class CtypesDevice:
 
 class _PrimaryContext(Context):
     def __init__(self, driver: Driver, ordinal: int) -> None:
-        super().__init__()
+        super().__init__(driver.made("cuDevicePrimaryCtxRetain", ordinal))
         self._driver = driver
         self._ordinal = ordinal
-        self.handle = driver.made("cuDevicePrimaryCtxRetain", ordinal)
 
     def __enter__(self) -> None:
-        self._driver.call("cuCtxPushCurrent_v2", handle_of(self))
+        self._driver.call("cuCtxPushCurrent_v2", self.opened())
 
     def __exit__(
         self,

@@ -119,7 +119,7 @@ class PycudaDevice:
     def make_current(self) -> None:
         """Make the context current in the calling thread; TensorRT asks for it."""
         # Not by pycuda's own stack: it ends the process if a thread leaves something on that.
-        self._driver.call("cuCtxSetCurrent", self._context.handle)
+        self._driver.call("cuCtxSetCurrent", self._context.opened())
 
     def close(self) -> None:
         """Free whatever is open on this device, and give the primary context back."""

@@ -450,6 +450,31 @@ def test_a_closed_stream_is_refused_and_not_taken_for_the_default_one(device: De
         device.event().record(trip.stream)
 
 
+def use_a_stream(device: Device) -> None:
+    device.stream()
+
+
+def use_the_context(device: Device) -> None:
+    device.make_current()
+
+
+@pytest.mark.parametrize("use", [use_a_stream, use_the_context])
+def test_a_closed_device_is_refused_and_leaves_the_current_context(
+    cuda: Double, device: Device, use: Callable[[Device], None]
+) -> None:
+    library = str(cuda.path) if device.back == "ctypes" else None
+    other = open_device(back=device.back, library=library)
+    other.make_current()
+    device.close()
+
+    with pytest.raises(BackendError, match="the device is closed; open it again by `open_device`"):
+        use(device)
+
+    other.stream()
+    assert cuda.is_current()
+    other.close()
+
+
 def test_two_devices_share_the_primary_context(cuda: Double, device: Device) -> None:
     library = str(cuda.path) if device.back == "ctypes" else None
     other = open_device(back=device.back, library=library)
