@@ -44,7 +44,10 @@ class RetainedContext(Context):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._cuda.Context.pop()
+        try:
+            self._cuda.Context.pop()
+        except self._cuda.Error as failed:
+            raise translated(failed) from failed
         if isinstance(error, self._cuda.Error):
             raise translated(error) from error
 
