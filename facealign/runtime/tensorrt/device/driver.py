@@ -68,7 +68,8 @@ _ARGUMENTS: dict[str, tuple[type, ...]] = {
 
 _HELP = {
     2: "; close other programs that use the device, or take a smaller batch",
-    3: "; the process is ending, or was forked after CUDA was used",
+    3: "; the process was forked after CUDA was used: start it by `spawn`",
+    4: "; the process is ending: close the device before",
     100: "; check that the driver runs, by `nvidia-smi` or on a Jetson `tegrastats`",
     101: "; count the devices by `nvidia-smi -L`",
     209: "; compile the kernels for this device's compute capability",

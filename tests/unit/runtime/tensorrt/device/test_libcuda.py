@@ -229,6 +229,8 @@ def test_a_graph_over_memory_that_is_gone_is_an_error(cuda: Double, device: Devi
     ("error", "words"),
     [
         (2, "CUDA_ERROR_OUT_OF_MEMORY (out of memory); close other programs"),
+        (3, "CUDA_ERROR_NOT_INITIALIZED (initialization error); the process was forked"),
+        (4, "CUDA_ERROR_DEINITIALIZED (driver shutting down); the process is ending"),
         (719, "CUDA_ERROR_LAUNCH_FAILED (unspecified launch failure); the context is lost"),
         (12345, "error 12345"),
     ],
