@@ -24,7 +24,6 @@ _ARGUMENTS: dict[str, tuple[type, ...]] = {
     "cuCtxSetCurrent": (c_void_p,),
     "cuDeviceGet": (_OUT_INT, c_int),
     "cuDeviceGetAttribute": (_OUT_INT, c_int, c_int),
-    "cuDeviceGetCount": (_OUT_INT,),
     "cuDeviceGetName": (c_char_p, c_int, c_int),
     "cuDevicePrimaryCtxRelease_v2": (c_int,),
     "cuDevicePrimaryCtxRetain": (_OUT_HANDLE, c_int),

@@ -9,6 +9,7 @@ import pytest
 
 from facealign.errors import BackendError
 from facealign.runtime.tensorrt.device import Device, open_device
+from facealign.runtime.tensorrt.device.driver import _ARGUMENTS
 from facealign.runtime.tensorrt.kernels import compiled_kernels
 from tests.doubles.cuda import Double, NvrtcDouble
 
@@ -106,6 +107,8 @@ def test_the_lists_of_calls_are_whole(cuda: Double, device: Device, image: bytes
 
     listed = {call.partition(" ")[0] for call in OPENING + USING + CLOSING}
     assert set(cuda.calls()) == listed
+    # A driver without one of these is refused, so none may be there that is not called.
+    assert set(_ARGUMENTS) == listed | {"cuGetErrorName", "cuGetErrorString"}
 
 
 @pytest.mark.parametrize("call", OPENING)
