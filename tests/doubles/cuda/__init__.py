@@ -106,8 +106,9 @@ class Double:
 
         Args:
             name: ``allocations`` of both kinds of memory, ``live_bytes``, ``peak_bytes``,
-                ``orphans`` that were alive when their context went, ``pageable_copies``, or
-                ``current_contexts`` on the stack of this thread.
+                ``orphans`` that were alive when their context went, ``pageable_copies``,
+                ``blocking_streams`` that wait for the default one, ``unportable`` memory that is
+                pinned for one context only, or ``current_contexts`` on the stack of this thread.
         """
         count = int(self._library.double_counter(name.encode()))
         if count < 0:

@@ -115,7 +115,7 @@ struct State {
   int sticky = SUCCESS;
   std::map<std::string, long> calls, settings;
   std::map<std::string, std::vector<Failure>> failures;
-  long allocations = 0, orphans = 0, pageable = 0;
+  long allocations = 0, orphans = 0, pageable = 0, blocking_streams = 0, unportable = 0;
   size_t peak_bytes = 0, live_bytes = 0;
   std::map<Handle, std::shared_ptr<Stream>> streams;
   std::map<Handle, std::shared_ptr<Event>> events;
@@ -499,6 +499,7 @@ EXPORT int cuStreamCreate(Handle* stream, unsigned flags) {
   if (flags > 1) return INVALID_VALUE;
   Lock lock(state().mutex);
   auto made = std::make_shared<Stream>();
+  if (!(flags & 1)) state().blocking_streams++;
   *stream = kept(state().streams, made);
   return SUCCESS;
 }
@@ -687,6 +688,7 @@ EXPORT int cuMemHostAlloc(void** pointer, size_t size, unsigned flags) {
     if (!*pointer) return OUT_OF_MEMORY;
   }
   std::memset(*pointer, 0xCD, size);
+  if (!(flags & 1)) state().unportable++;
   state().host[static_cast<char*>(*pointer)] = memory;
   allocated(size);
   return SUCCESS;
@@ -1017,6 +1019,8 @@ EXPORT long double_counter(const char* name) {
   if (what == "peak_bytes") return s.peak_bytes;
   if (what == "orphans") return s.orphans;
   if (what == "pageable_copies") return s.pageable;
+  if (what == "blocking_streams") return s.blocking_streams;
+  if (what == "unportable") return s.unportable;
   if (what == "current_contexts") return current.size();
   return -1;
 }
@@ -1047,7 +1051,7 @@ EXPORT void double_reset() {
   s.calls.clear();
   s.settings.clear();
   s.failures.clear();
-  s.allocations = s.orphans = s.pageable = 0;
+  s.allocations = s.orphans = s.pageable = s.blocking_streams = s.unportable = 0;
   s.peak_bytes = s.live_bytes = 0;
   s.streams.clear();
   s.events.clear();

@@ -117,6 +117,23 @@ def test_a_copy_beyond_the_memory_of_the_device_is_cudas_error(device: Device) -
         device.copy_to_device(trip.buffer.address + 8, trip.source, size=64, stream=trip.stream)
 
 
+def test_a_stream_does_not_wait_for_the_default_one(cuda: Double, device: Device) -> None:
+    device.stream()
+
+    assert cuda.live("stream") == 1
+    assert cuda.counter("blocking_streams") == 0
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_pinned_memory_is_so_for_every_context(
+    cuda: Double, device: Device, *, mapped: bool
+) -> None:
+    device.pinned_buffer(8, mapped=mapped)
+
+    assert cuda.live("host_memory") == 1
+    assert cuda.counter("unportable") == 0
+
+
 @pytest.mark.parametrize("mapped", [False, True])
 def test_pinned_memory_is_all_0(device: Device, *, mapped: bool) -> None:
     buffer = device.pinned_buffer(4097, mapped=mapped)
