@@ -127,7 +127,9 @@ def test_neither_compiler_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
         compiled_kernels(KERNEL, ORIN)
 
 
-def test_a_library_that_is_named_is_not_replaced_by_nvcc() -> None:
+def test_a_library_that_is_named_is_not_replaced_by_nvcc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "find_nvcc", lambda: "/usr/local/cuda/bin/nvcc")
+
     with pytest.raises(MissingLibraryError, match=r"`no\.so`"):
         compiled_kernels(KERNEL, ORIN, library="no.so")
 
