@@ -130,16 +130,12 @@ class HostDevice:
         self.count("cuMemcpyHtoDAsync")
         self.view(target, size)
         # Looked up again when it runs: a graph may outlive its memory.
-        self.enqueue(
-            stream.handle, lambda: np.copyto(self.view(target, size), source.array[:size])
-        )
+        self.enqueue(stream.handle, lambda: np.copyto(self.view(target, size), source.array[:size]))
 
     def copy_to_host(self, target: PinnedBuffer, source: int, *, size: int, stream: Stream) -> None:
         self.count("cuMemcpyDtoHAsync")
         self.view(source, size)
-        self.enqueue(
-            stream.handle, lambda: np.copyto(target.array[:size], self.view(source, size))
-        )
+        self.enqueue(stream.handle, lambda: np.copyto(target.array[:size], self.view(source, size)))
 
     def capture(self, stream: Stream, enqueue: Work) -> HostGraph:
         self.count("cuStreamBeginCapture")
