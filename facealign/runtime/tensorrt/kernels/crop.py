@@ -62,12 +62,15 @@ class DeviceFrame:
     pitch: int
 
     def __post_init__(self) -> None:
-        if min(self.height, self.width) < 1 or not (
-            _CHANNELS * self.width <= self.pitch <= _MAX_INT32
-        ):
+        if not (0 < self.height <= _MAX_INT32 and self.width > 0):
             raise ShapeError(
-                f"a frame of {self.width} x {self.height} px cannot have a pitch of {self.pitch} "
-                f"bytes; it is at least {_CHANNELS * self.width}"
+                f"a frame must have 1 to {_MAX_INT32} rows of 1 px or more, got {self.height} of "
+                f"{self.width} px"
+            )
+        if not _CHANNELS * self.width <= self.pitch <= _MAX_INT32:
+            raise ShapeError(
+                f"the pitch of a frame of {self.width} px per row must be {_CHANNELS * self.width} "
+                f"to {_MAX_INT32} bytes, got {self.pitch}"
             )
 
 
