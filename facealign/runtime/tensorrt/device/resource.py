@@ -120,6 +120,8 @@ def checked_size(size: int) -> int:
 
 def checked_view(buffer: PinnedBuffer, size: int) -> NDArray[np.uint8]:
     """Return the first `size` bytes; CUDA itself would read and write beyond the buffer."""
+    if buffer.array.size == 0:
+        raise ValueError("the pinned buffer is closed; use it before its `close`")
     if not 0 < size <= buffer.array.size:
         raise ValueError(f"`size` must be 1 to {buffer.array.size}, the buffer's, got {size}")
     return buffer.array[:size]

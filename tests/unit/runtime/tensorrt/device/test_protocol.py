@@ -492,6 +492,14 @@ def test_a_closed_device_is_refused_and_leaves_the_current_context(
     other.close()
 
 
+def test_a_closed_buffer_is_refused(device: Device) -> None:
+    trip = RoundTrip(device)
+    trip.source.close()
+
+    with pytest.raises(ValueError, match="the pinned buffer is closed; use it before its `close`"):
+        trip.enqueue()
+
+
 def test_two_devices_share_the_primary_context(cuda: Double, device: Device) -> None:
     library = str(cuda.path) if device.back == "ctypes" else None
     other = open_device(back=device.back, library=library)
