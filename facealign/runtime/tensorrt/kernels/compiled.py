@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable
 from functools import cache
 from importlib import resources
-from pathlib import Path
 
 from facealign.errors import MissingLibraryError
 from facealign.runtime.tensorrt.device import DeviceInfo
@@ -51,7 +50,7 @@ _Compile = Callable[[str, tuple[int, int]], bytes]
 
 
 def _compiler(library: str | None, cuda_major: int) -> tuple[str, _Compile]:
-    """Return the name and version of a compiler, and the function."""
+    """Return what tells a compiler from another, and the function."""
     try:
         nvrtc = _nvrtc(library, cuda_major)
     except MissingLibraryError as error:
@@ -59,9 +58,8 @@ def _compiler(library: str | None, cuda_major: int) -> tuple[str, _Compile]:
         if library is not None or nvcc is None:
             raise
         logger.info("compiling by `%s`: %s", nvcc, error)
-        stamp = Path(nvcc).stat()
         return (
-            f"{nvcc} {stamp.st_size} {stamp.st_mtime_ns}",
+            nvcc,
             lambda source, capability: compile_by_nvcc(nvcc, source, compute_capability=capability),
         )
     return (
