@@ -128,13 +128,14 @@ class HostDevice:
         self, target: int, source: PinnedBuffer, *, size: int, stream: Stream
     ) -> None:
         self.count("cuMemcpyHtoDAsync")
-        view = self.view(target, size)
-        self.enqueue(stream.handle, lambda: np.copyto(view, source.array[:size]))
+        self.view(target, size)
+        # Looked up again when it runs: a graph may outlive its memory.
+        self.enqueue(stream.handle, lambda: np.copyto(self.view(target, size), source.array[:size]))
 
     def copy_to_host(self, target: PinnedBuffer, source: int, *, size: int, stream: Stream) -> None:
         self.count("cuMemcpyDtoHAsync")
-        view = self.view(source, size)
-        self.enqueue(stream.handle, lambda: np.copyto(target.array[:size], view))
+        self.view(source, size)
+        self.enqueue(stream.handle, lambda: np.copyto(target.array[:size], self.view(source, size)))
 
     def capture(self, stream: Stream, enqueue: Work) -> HostGraph:
         self.count("cuStreamBeginCapture")

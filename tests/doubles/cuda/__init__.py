@@ -106,13 +106,19 @@ class Double:
 
         Args:
             name: ``allocations`` of both kinds of memory, ``live_bytes``, ``peak_bytes``,
-                ``orphans`` that were alive when their context went, ``pageable_copies``, or
-                ``current_contexts`` on the stack of this thread.
+                ``orphans`` that were alive when their context went, ``pageable_copies``,
+                ``blocking_streams`` that wait for the default one, ``unportable`` memory that is
+                pinned for one context only, or ``current_contexts`` on the stack of this thread.
         """
         count = int(self._library.double_counter(name.encode()))
         if count < 0:
             raise KeyError(name)
         return count
+
+    def is_current(self) -> bool:
+        """Return whether a context is current in this thread."""
+        handle = ctypes.c_void_p()
+        return self._library.cuCtxGetCurrent(ctypes.byref(handle)) == 0 and bool(handle.value)
 
     def calls(self) -> dict[str, int]:
         """Return how often each function was called since the last reset."""

@@ -35,7 +35,7 @@
 namespace {
 
 enum Result {
-  SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NOT_INITIALIZED = 3, NO_DEVICE = 100,
+  SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NOT_INITIALIZED = 3, DEINITIALIZED = 4, NO_DEVICE = 100,
   INVALID_DEVICE = 101, INVALID_IMAGE = 200, INVALID_CONTEXT = 201, INVALID_SOURCE = 300,
   INVALID_HANDLE = 400, ILLEGAL_STATE = 401, NOT_FOUND = 500, NOT_READY = 600,
   ILLEGAL_ADDRESS = 700, LAUNCH_OUT_OF_RESOURCES = 701, LAUNCH_FAILED = 719, NOT_SUPPORTED = 801,
@@ -47,6 +47,7 @@ const std::map<int, std::pair<const char*, const char*>> WORDS = {
   {INVALID_VALUE, {"CUDA_ERROR_INVALID_VALUE", "invalid argument"}},
   {OUT_OF_MEMORY, {"CUDA_ERROR_OUT_OF_MEMORY", "out of memory"}},
   {NOT_INITIALIZED, {"CUDA_ERROR_NOT_INITIALIZED", "initialization error"}},
+  {DEINITIALIZED, {"CUDA_ERROR_DEINITIALIZED", "driver shutting down"}},
   {NO_DEVICE, {"CUDA_ERROR_NO_DEVICE", "no CUDA-capable device is detected"}},
   {INVALID_DEVICE, {"CUDA_ERROR_INVALID_DEVICE", "invalid device ordinal"}},
   {INVALID_IMAGE, {"CUDA_ERROR_INVALID_IMAGE", "device kernel image is invalid"}},
@@ -114,7 +115,7 @@ struct State {
   int sticky = SUCCESS;
   std::map<std::string, long> calls, settings;
   std::map<std::string, std::vector<Failure>> failures;
-  long allocations = 0, orphans = 0, pageable = 0;
+  long allocations = 0, orphans = 0, pageable = 0, blocking_streams = 0, unportable = 0;
   size_t peak_bytes = 0, live_bytes = 0;
   std::map<Handle, std::shared_ptr<Stream>> streams;
   std::map<Handle, std::shared_ptr<Event>> events;
@@ -498,6 +499,7 @@ EXPORT int cuStreamCreate(Handle* stream, unsigned flags) {
   if (flags > 1) return INVALID_VALUE;
   Lock lock(state().mutex);
   auto made = std::make_shared<Stream>();
+  if (!(flags & 1)) state().blocking_streams++;
   *stream = kept(state().streams, made);
   return SUCCESS;
 }
@@ -686,6 +688,7 @@ EXPORT int cuMemHostAlloc(void** pointer, size_t size, unsigned flags) {
     if (!*pointer) return OUT_OF_MEMORY;
   }
   std::memset(*pointer, 0xCD, size);
+  if (!(flags & 1)) state().unportable++;
   state().host[static_cast<char*>(*pointer)] = memory;
   allocated(size);
   return SUCCESS;
@@ -1016,6 +1019,8 @@ EXPORT long double_counter(const char* name) {
   if (what == "peak_bytes") return s.peak_bytes;
   if (what == "orphans") return s.orphans;
   if (what == "pageable_copies") return s.pageable;
+  if (what == "blocking_streams") return s.blocking_streams;
+  if (what == "unportable") return s.unportable;
   if (what == "current_contexts") return current.size();
   return -1;
 }
@@ -1046,7 +1051,7 @@ EXPORT void double_reset() {
   s.calls.clear();
   s.settings.clear();
   s.failures.clear();
-  s.allocations = s.orphans = s.pageable = 0;
+  s.allocations = s.orphans = s.pageable = s.blocking_streams = s.unportable = 0;
   s.peak_bytes = s.live_bytes = 0;
   s.streams.clear();
   s.events.clear();

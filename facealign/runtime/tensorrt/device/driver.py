@@ -24,7 +24,6 @@ _ARGUMENTS: dict[str, tuple[type, ...]] = {
     "cuCtxSetCurrent": (c_void_p,),
     "cuDeviceGet": (_OUT_INT, c_int),
     "cuDeviceGetAttribute": (_OUT_INT, c_int, c_int),
-    "cuDeviceGetCount": (_OUT_INT,),
     "cuDeviceGetName": (c_char_p, c_int, c_int),
     "cuDevicePrimaryCtxRelease_v2": (c_int,),
     "cuDevicePrimaryCtxRetain": (_OUT_HANDLE, c_int),
@@ -68,7 +67,8 @@ _ARGUMENTS: dict[str, tuple[type, ...]] = {
 
 _HELP = {
     2: "; close other programs that use the device, or take a smaller batch",
-    3: "; the process is ending, or was forked after CUDA was used",
+    3: "; the process was forked after CUDA was used: start it by `spawn`",
+    4: "; the process is ending: close the device before",
     100: "; check that the driver runs, by `nvidia-smi` or on a Jetson `tegrastats`",
     101: "; count the devices by `nvidia-smi -L`",
     209: "; compile the kernels for this device's compute capability",

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
 from ctypes import byref, c_size_t
 from functools import partial
 from threading import Lock
 from types import TracebackType
 from typing import Literal
 
-from facealign.runtime.tensorrt.device.capture import DriverGraph, capture_graph
 from facealign.runtime.tensorrt.device.driver import Driver
+from facealign.runtime.tensorrt.device.driver_device import DriverDevice
 from facealign.runtime.tensorrt.device.libcuda_objects import (
     CtypesDeviceBuffer,
     CtypesEvent,
@@ -19,12 +18,11 @@ from facealign.runtime.tensorrt.device.libcuda_objects import (
     CtypesPinnedBuffer,
     CtypesStream,
 )
-from facealign.runtime.tensorrt.device.protocol import DeviceInfo, PinnedBuffer, Stream
+from facealign.runtime.tensorrt.device.protocol import DeviceInfo
 from facealign.runtime.tensorrt.device.resource import (
     Context,
     Resource,
     checked_size,
-    checked_view,
     handle_of,
 )
 
@@ -38,7 +36,7 @@ _INTEGRATED, _MAJOR, _MINOR = 18, 75, 76
 _NAME_LENGTH = 256
 
 
-class CtypesDevice:
+class CtypesDevice(DriverDevice):
     """A `Device`.
 
     Args:
@@ -52,11 +50,11 @@ class CtypesDevice:
     back: Literal["pycuda", "ctypes"] = "ctypes"
 
     def __init__(self, index: int = 0, *, library: str | None = None) -> None:
-        self._driver = driver = Driver(library)
+        driver = Driver(library)
         driver.call("cuInit", 0)
         ordinal = driver.number("cuDeviceGet", index)
         self.info = _info_of(driver, ordinal)
-        self._context = _PrimaryContext(driver, ordinal)
+        super().__init__(driver, _PrimaryContext(driver, ordinal))
         self._modules: dict[bytes, Resource] = {}
         self._loading = Lock()
 
@@ -88,24 +86,6 @@ class CtypesDevice:
                 buffer.map()
             return buffer
 
-    def copy_to_device(
-        self, target: int, source: PinnedBuffer, *, size: int, stream: Stream
-    ) -> None:
-        """Queue a copy of the first `size` bytes to an address of the device."""
-        pointer = checked_view(source, size).ctypes.data
-        with self._context:
-            self._driver.call("cuMemcpyHtoDAsync_v2", target, pointer, size, handle_of(stream))
-
-    def copy_to_host(self, target: PinnedBuffer, source: int, *, size: int, stream: Stream) -> None:
-        """Queue a copy of `size` bytes from an address of the device."""
-        pointer = checked_view(target, size).ctypes.data
-        with self._context:
-            self._driver.call("cuMemcpyDtoHAsync_v2", pointer, source, size, handle_of(stream))
-
-    def capture(self, stream: Stream, enqueue: Callable[[], None]) -> DriverGraph:
-        """Return as a graph what `enqueue` queues on `stream`; nothing of it is run."""
-        return capture_graph(self._driver, self._context, stream, enqueue)
-
     def kernel(self, image: bytes, name: str) -> CtypesKernel:
         """Return a function of a CUBIN or PTX image; an image is loaded once per device."""
         with self._loading, self._context:
@@ -119,24 +99,15 @@ class CtypesDevice:
             )
             return CtypesKernel(self._driver, self._context, function)
 
-    def make_current(self) -> None:
-        """Make the context current in the calling thread; TensorRT asks for it."""
-        self._driver.call("cuCtxSetCurrent", self._context.handle)
-
-    def close(self) -> None:
-        """Free whatever is open on this device, and give the primary context back."""
-        self._context.close()
-
 
 class _PrimaryContext(Context):
     def __init__(self, driver: Driver, ordinal: int) -> None:
-        super().__init__()
+        super().__init__(driver.made("cuDevicePrimaryCtxRetain", ordinal))
         self._driver = driver
         self._ordinal = ordinal
-        self.handle = driver.made("cuDevicePrimaryCtxRetain", ordinal)
 
     def __enter__(self) -> None:
-        self._driver.call("cuCtxPushCurrent_v2", handle_of(self))
+        self._driver.call("cuCtxPushCurrent_v2", self.opened())
 
     def __exit__(
         self,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from facealign.errors import BackendError
 from facealign.runtime.tensorrt.device.driver import Driver
-from facealign.runtime.tensorrt.device.resource import Context, handle_of
+from facealign.runtime.tensorrt.device.resource import Context
 
 if TYPE_CHECKING:
     import pycuda.driver as cuda
@@ -23,16 +23,16 @@ class RetainedContext(Context):
     """
 
     def __init__(self, loaded: ModuleType, driver: Driver, index: int) -> None:
-        super().__init__()
+        ordinal = driver.number("cuDeviceGet", index)
+        self._context: cuda.Context = loaded.Device(index).retain_primary_context()
+        super().__init__(self._context.handle)
         self._cuda = loaded
         self._driver = driver
-        self._ordinal = driver.number("cuDeviceGet", index)
-        self._context: cuda.Context = loaded.Device(index).retain_primary_context()
+        self._ordinal = ordinal
         self._thread = get_ident()
-        self.handle: int = self._context.handle
 
     def __enter__(self) -> None:
-        handle_of(self)
+        self.opened()
         try:
             self._context.push()
         except self._cuda.Error as error:
@@ -44,7 +44,10 @@ class RetainedContext(Context):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._cuda.Context.pop()
+        try:
+            self._cuda.Context.pop()
+        except self._cuda.Error as failed:
+            raise translated(failed) from failed
         if isinstance(error, self._cuda.Error):
             raise translated(error) from error
 

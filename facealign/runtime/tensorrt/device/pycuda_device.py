@@ -1,8 +1,7 @@
-"""The back `pycuda`: a `Device` over that package; what it lacks, graphs, over the driver."""
+"""The back `pycuda`: a `Device` over that package; copies and graphs are the driver's own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from threading import Lock
 from types import ModuleType
 from typing import TYPE_CHECKING, Literal
@@ -10,9 +9,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from facealign.errors import BackendError, MissingLibraryError
-from facealign.runtime.tensorrt.device.capture import DriverGraph, capture_graph
 from facealign.runtime.tensorrt.device.driver import Driver
-from facealign.runtime.tensorrt.device.protocol import DeviceInfo, PinnedBuffer, Stream
+from facealign.runtime.tensorrt.device.driver_device import DriverDevice
+from facealign.runtime.tensorrt.device.protocol import DeviceInfo
 from facealign.runtime.tensorrt.device.pycuda_context import RetainedContext, translated
 from facealign.runtime.tensorrt.device.pycuda_objects import (
     PycudaDeviceBuffer,
@@ -21,9 +20,8 @@ from facealign.runtime.tensorrt.device.pycuda_objects import (
     PycudaModule,
     PycudaPinnedBuffer,
     PycudaStream,
-    pycuda_stream,
 )
-from facealign.runtime.tensorrt.device.resource import checked_size, checked_view
+from facealign.runtime.tensorrt.device.resource import checked_size
 
 if TYPE_CHECKING:
     import pycuda.driver as cuda
@@ -34,7 +32,7 @@ _OLDEST = (2025, 1, 2)  # the first that compiles against CUDA 13 (inducer/pycud
 _NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING; pycuda passes the number on
 
 
-class PycudaDevice:
+class PycudaDevice(DriverDevice):
     """A `Device`.
 
     pycuda has no error to raise when it cannot free a thing: it writes a line to stderr.
@@ -51,11 +49,11 @@ class PycudaDevice:
 
     def __init__(self, index: int = 0) -> None:
         self._cuda = _imported()
-        self._driver = Driver()  # the same library, that pycuda has loaded already
+        driver = Driver()  # the same library, that pycuda has loaded already
         try:
             self._cuda.init()
             self.info = _info_of(self._cuda, self._cuda.Device(index))
-            self._context = RetainedContext(self._cuda, self._driver, index)
+            super().__init__(driver, RetainedContext(self._cuda, driver, index))
         except self._cuda.Error as error:
             raise translated(error) from error
         self._modules: dict[bytes, PycudaModule] = {}
@@ -89,24 +87,6 @@ class PycudaDevice:
                 buffer.map()
             return buffer
 
-    def copy_to_device(
-        self, target: int, source: PinnedBuffer, *, size: int, stream: Stream
-    ) -> None:
-        """Queue a copy of the first `size` bytes to an address of the device."""
-        view = checked_view(source, size)
-        with self._context:
-            self._cuda.memcpy_htod_async(target, view, pycuda_stream(stream))
-
-    def copy_to_host(self, target: PinnedBuffer, source: int, *, size: int, stream: Stream) -> None:
-        """Queue a copy of `size` bytes from an address of the device."""
-        view = checked_view(target, size)
-        with self._context:
-            self._cuda.memcpy_dtoh_async(view, source, pycuda_stream(stream))
-
-    def capture(self, stream: Stream, enqueue: Callable[[], None]) -> DriverGraph:
-        """Return as a graph what `enqueue` queues on `stream`; nothing of it is run."""
-        return capture_graph(self._driver, self._context, stream, enqueue)
-
     def kernel(self, image: bytes, name: str) -> PycudaKernel:
         """Return a function of a CUBIN or PTX image; an image is loaded once per device."""
         with self._loading, self._context:
@@ -115,15 +95,6 @@ class PycudaDevice:
                 loaded = self._cuda.module_from_buffer(image + b"\0")
                 module = self._modules[image] = PycudaModule(self._context, loaded)
             return PycudaKernel(self._context, module.function(name))
-
-    def make_current(self) -> None:
-        """Make the context current in the calling thread; TensorRT asks for it."""
-        # Not by pycuda's own stack: it ends the process if a thread leaves something on that.
-        self._driver.call("cuCtxSetCurrent", self._context.handle)
-
-    def close(self) -> None:
-        """Free whatever is open on this device, and give the primary context back."""
-        self._context.close()
 
 
 def _imported() -> ModuleType:

@@ -22,7 +22,6 @@ __all__ = [
     "PycudaModule",
     "PycudaPinnedBuffer",
     "PycudaStream",
-    "pycuda_stream",
 ]
 
 _OPEN = -1  # the handle of what is open, where pycuda keeps the real one to itself
@@ -65,7 +64,7 @@ class PycudaEvent(Resource):
         """Set the mark behind what is queued now."""
         handle_of(self)
         with self._context:
-            self._event.record(pycuda_stream(stream))
+            self._event.record(_pycuda_stream(stream))
 
     def synchronize(self) -> None:
         """Wait until the mark is reached; at once if it was never set."""
@@ -133,7 +132,7 @@ class PycudaKernel:
         """Queue one run; the arguments are read before this returns."""
         values = [_SCALARS[type(argument)](argument.value or 0) for argument in arguments]
         with self._context:
-            self._function(*values, grid=grid, block=block, stream=pycuda_stream(stream))
+            self._function(*values, grid=grid, block=block, stream=_pycuda_stream(stream))
 
 
 class PycudaModule(Resource):
@@ -152,7 +151,7 @@ class PycudaModule(Resource):
         self._module = None
 
 
-def pycuda_stream(stream: Stream) -> cuda.Stream:
+def _pycuda_stream(stream: Stream) -> cuda.Stream:
     """Return what pycuda takes for a stream of this back."""
     handle_of(stream)
     if not isinstance(stream, PycudaStream):

@@ -11,6 +11,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from facealign.errors import BackendError
 from facealign.runtime.tensorrt.device.protocol import PinnedBuffer
 
 __all__ = ["Context", "Resource", "checked_size", "checked_view", "close_all", "handle_of"]
@@ -26,8 +27,19 @@ class Context(ABC):
     What was current before is so again afterwards: other libraries of the process have theirs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, handle: int) -> None:
+        self.handle = handle
         self.resources: dict[int, Resource] = {}
+
+    def opened(self) -> int:
+        """Return the handle; 0 would make no context current, without a word.
+
+        Raises:
+            BackendError: If the device is closed.
+        """
+        if self.handle == 0:
+            raise BackendError("the device is closed; open it again by `open_device`")
+        return self.handle
 
     @abstractmethod
     def __enter__(self) -> None:
@@ -108,6 +120,8 @@ def checked_size(size: int) -> int:
 
 def checked_view(buffer: PinnedBuffer, size: int) -> NDArray[np.uint8]:
     """Return the first `size` bytes; CUDA itself would read and write beyond the buffer."""
+    if buffer.array.size == 0:
+        raise ValueError("the pinned buffer is closed; use it before its `close`")
     if not 0 < size <= buffer.array.size:
         raise ValueError(f"`size` must be 1 to {buffer.array.size}, the buffer's, got {size}")
     return buffer.array[:size]

@@ -62,12 +62,15 @@ class DeviceFrame:
     pitch: int
 
     def __post_init__(self) -> None:
-        if min(self.height, self.width) < 1 or not (
-            _CHANNELS * self.width <= self.pitch <= _MAX_INT32
-        ):
+        if not (0 < self.height <= _MAX_INT32 and self.width > 0):
             raise ShapeError(
-                f"a frame of {self.width} x {self.height} px cannot have a pitch of {self.pitch} "
-                f"bytes; it is at least {_CHANNELS * self.width}"
+                f"a frame must have 1 to {_MAX_INT32} rows of 1 px or more, got {self.height} of "
+                f"{self.width} px"
+            )
+        if not _CHANNELS * self.width <= self.pitch <= _MAX_INT32:
+            raise ShapeError(
+                f"the pitch of a frame of {self.width} px per row must be {_CHANNELS * self.width} "
+                f"to {_MAX_INT32} bytes, got {self.pitch}"
             )
 
 
@@ -75,7 +78,7 @@ class CropKernel:
     """The crop rule of a family on the device: `facealign.geometry.crops_from_frame`, there.
 
     One run at a time: wait for the last one before the next `write`. `enqueue` can be captured;
-    the graph then cuts what was last written.
+    the graph then cuts what was last written, always as many squares as when it was captured.
 
     Args:
         device: Outlives this.
@@ -119,7 +122,9 @@ class CropKernel:
                 address = copied.address
             self._address = address
             self._stack = stack.pop_all()
-        self._squares = self._written.array.view(np.float64).reshape(max_faces, _FIELDS)
+        self._squares: NDArray[np.float64] | None = self._written.array.view(np.float64).reshape(
+            max_faces, _FIELDS
+        )
         self._face_count = 0
 
     def write(self, squares: Squares, frame: DeviceFrame) -> None:
@@ -131,15 +136,16 @@ class CropKernel:
 
         Raises:
             ShapeError: If there are more than `max_faces`.
+            ValueError: If this is closed.
         """
-        face_count = len(squares.side)
-        if face_count > len(self._squares):
+        face_count, memory = len(squares.side), self._opened()
+        if face_count > len(memory):
             raise ShapeError(
-                f"{face_count} squares, and this kernel takes {len(self._squares)}; cut them in "
+                f"{face_count} squares, and this kernel takes {len(memory)}; cut them in "
                 "several runs or open it with a larger `max_faces`"
             )
         self._face_count = face_count
-        rows = self._squares[:face_count]
+        rows = memory[:face_count]
         if self._interpolation == _NEAREST:
             rows[:, 0] = self._spec.size_px / squares.side
             rows[:, 1:3] = squares.centre
@@ -154,7 +160,11 @@ class CropKernel:
             stream: Where.
             frame: Of the size that `write` was told; its memory is read when the run is.
             target: Address of ``(F, size_px, size_px, 3)`` uint8, F as written.
+
+        Raises:
+            ValueError: If this is closed.
         """
+        self._opened()
         if self._face_count == 0:
             return
         if self._is_copied:
@@ -179,7 +189,14 @@ class CropKernel:
 
     def close(self) -> None:
         """Free its memory; a second call does nothing."""
+        self._squares = None
         self._stack.close()
+
+    def _opened(self) -> NDArray[np.float64]:
+        """Return the squares' memory, ``(max_faces, 5)``, which is not numpy's: it can be gone."""
+        if self._squares is None:
+            raise ValueError("the kernel is closed; use it before its `close`")
+        return self._squares
 
 
 def bilinear_of_opencv(version: str) -> Bilinear:

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 from facealign.errors import BackendError
@@ -23,16 +22,13 @@ def find_nvcc() -> str | None:
     return shutil.which("nvcc") or shutil.which("nvcc", path=os.pathsep.join(folders))
 
 
-def compile_by_nvcc(
-    nvcc: str, source: str, *, compute_capability: tuple[int, int], options: Sequence[str] = ()
-) -> bytes:
+def compile_by_nvcc(nvcc: str, source: str, *, compute_capability: tuple[int, int]) -> bytes:
     """Return a CUBIN for a device.
 
     Args:
         nvcc: Its path.
         source: CUDA C, with its kernels `extern "C"`.
         compute_capability: Of the device, such as ``(8, 7)``.
-        options: More of nvcc's.
 
     Raises:
         BackendError: If it does not compile, with the first error of the log and all of it in
@@ -42,7 +38,7 @@ def compile_by_nvcc(
     with tempfile.TemporaryDirectory(prefix="facealign-") as folder:
         written, made = Path(folder) / "kernels.cu", Path(folder) / "kernels.cubin"
         written.write_text(source, encoding="utf-8")
-        flags = ["-cubin", f"-arch={architecture}", "-std=c++17", *options]
+        flags = ["-cubin", f"-arch={architecture}", "-std=c++17"]
         command = [nvcc, *flags, "-o", str(made), str(written)]
         try:
             done = subprocess.run(  # noqa: S603  # the user's own compiler, our own source

@@ -63,9 +63,7 @@ class Nvrtc:
         self.version = (major.value, minor.value)
         self._builtins = _loaded_builtins(self.library, self.version)
 
-    def compile(
-        self, source: str, *, compute_capability: tuple[int, int], options: Sequence[str] = ()
-    ) -> bytes:
+    def compile(self, source: str, *, compute_capability: tuple[int, int]) -> bytes:
         """Return an image for a device.
 
         It is a CUBIN, or PTX that the driver finishes if the device is newer than this NVRTC.
@@ -73,14 +71,13 @@ class Nvrtc:
         Args:
             source: CUDA C, with its kernels `extern "C"`.
             compute_capability: Of the device, such as ``(8, 7)``.
-            options: More of nvcc's, such as ``-DSIDE=8``.
 
         Raises:
             BackendError: If it does not compile, with the first error of the log and all of it in
                 `items`; or if the device is older than this NVRTC takes.
         """
         architecture = self._architecture(compute_capability)
-        flags = [f"--gpu-architecture={architecture}", "--std=c++17", *options]
+        flags = [f"--gpu-architecture={architecture}", "--std=c++17"]
         kind = "CUBIN" if architecture.startswith("sm_") else "PTX"
         with self._program(source) as program:
             encoded = (c_char_p * len(flags))(*(flag.encode() for flag in flags))

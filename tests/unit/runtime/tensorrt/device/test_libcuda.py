@@ -9,6 +9,7 @@ import pytest
 
 from facealign.errors import BackendError
 from facealign.runtime.tensorrt.device import Device, open_device
+from facealign.runtime.tensorrt.device.driver import _ARGUMENTS
 from facealign.runtime.tensorrt.kernels import compiled_kernels
 from tests.doubles.cuda import Double, NvrtcDouble
 
@@ -106,6 +107,8 @@ def test_the_lists_of_calls_are_whole(cuda: Double, device: Device, image: bytes
 
     listed = {call.partition(" ")[0] for call in OPENING + USING + CLOSING}
     assert set(cuda.calls()) == listed
+    # A driver without one of these is refused, so none may be there that is not called.
+    assert set(_ARGUMENTS) == listed | {"cuGetErrorName", "cuGetErrorString"}
 
 
 @pytest.mark.parametrize("call", OPENING)
@@ -229,6 +232,8 @@ def test_a_graph_over_memory_that_is_gone_is_an_error(cuda: Double, device: Devi
     ("error", "words"),
     [
         (2, "CUDA_ERROR_OUT_OF_MEMORY (out of memory); close other programs"),
+        (3, "CUDA_ERROR_NOT_INITIALIZED (initialization error); the process was forked"),
+        (4, "CUDA_ERROR_DEINITIALIZED (driver shutting down); the process is ending"),
         (719, "CUDA_ERROR_LAUNCH_FAILED (unspecified launch failure); the context is lost"),
         (12345, "error 12345"),
     ],

@@ -117,6 +117,23 @@ def test_a_copy_beyond_the_memory_of_the_device_is_cudas_error(device: Device) -
         device.copy_to_device(trip.buffer.address + 8, trip.source, size=64, stream=trip.stream)
 
 
+def test_a_stream_does_not_wait_for_the_default_one(cuda: Double, device: Device) -> None:
+    device.stream()
+
+    assert cuda.live("stream") == 1
+    assert cuda.counter("blocking_streams") == 0
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_pinned_memory_is_so_for_every_context(
+    cuda: Double, device: Device, *, mapped: bool
+) -> None:
+    device.pinned_buffer(8, mapped=mapped)
+
+    assert cuda.live("host_memory") == 1
+    assert cuda.counter("unportable") == 0
+
+
 @pytest.mark.parametrize("mapped", [False, True])
 def test_pinned_memory_is_all_0(device: Device, *, mapped: bool) -> None:
     buffer = device.pinned_buffer(4097, mapped=mapped)
@@ -448,6 +465,39 @@ def test_a_closed_stream_is_refused_and_not_taken_for_the_default_one(device: De
         trip.stream.synchronize()
     with pytest.raises(ValueError, match="Stream is closed"):
         device.event().record(trip.stream)
+
+
+def use_a_stream(device: Device) -> None:
+    device.stream()
+
+
+def use_the_context(device: Device) -> None:
+    device.make_current()
+
+
+@pytest.mark.parametrize("use", [use_a_stream, use_the_context])
+def test_a_closed_device_is_refused_and_leaves_the_current_context(
+    cuda: Double, device: Device, use: Callable[[Device], None]
+) -> None:
+    library = str(cuda.path) if device.back == "ctypes" else None
+    other = open_device(back=device.back, library=library)
+    other.make_current()
+    device.close()
+
+    with pytest.raises(BackendError, match="the device is closed; open it again by `open_device`"):
+        use(device)
+
+    other.stream()
+    assert cuda.is_current()
+    other.close()
+
+
+def test_a_closed_buffer_is_refused(device: Device) -> None:
+    trip = RoundTrip(device)
+    trip.source.close()
+
+    with pytest.raises(ValueError, match="the pinned buffer is closed; use it before its `close`"):
+        trip.enqueue()
 
 
 def test_two_devices_share_the_primary_context(cuda: Double, device: Device) -> None:

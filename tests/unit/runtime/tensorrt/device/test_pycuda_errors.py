@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+from types import SimpleNamespace
 
 import pytest
 
@@ -69,6 +71,7 @@ def test_a_device_that_cannot_be_opened_is_named_and_leaves_nothing(
         "cuEventRecord",
         "cuEventSynchronize",
         "cuStreamSynchronize",
+        "cuCtxPushCurrent_v2",
     ],
 )
 def test_a_call_that_fails_is_named_and_leaves_nothing(
@@ -82,6 +85,22 @@ def test_a_call_that_fails_is_named_and_leaves_nothing(
 
     assert cuda.live() == 0
     assert cuda.counter("current_contexts") == 0
+
+
+def test_a_context_that_cannot_be_taken_away_is_our_error(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pycuda = importlib.import_module("pycuda.driver")
+
+    def fail() -> None:
+        pycuda.Context.pop()  # pycuda's stack of the thread is of no use once this fails in earnest
+        raise pycuda.Error("cuCtxPopCurrent failed: unknown error")
+
+    failing = SimpleNamespace(Error=pycuda.Error, Context=SimpleNamespace(pop=fail))
+    monkeypatch.setattr(device._context, "_cuda", failing)  # type: ignore[attr-defined]  # of both
+
+    with pytest.raises(BackendError, match="`cuCtxPopCurrent` failed: unknown error"):
+        device.stream()
 
 
 def test_pycuda_is_what_auto_takes(cuda: Double) -> None:

@@ -1,7 +1,7 @@
-"""The doubles of CUDA, for every test of this folder."""
+"""A device on the double of libcuda, in place of the host's, and the double of NVRTC."""
 
 from __future__ import annotations
 
-from tests.doubles.cuda.fixtures import cuda, device, nvrtc
+from tests.doubles.cuda.fixtures import device, nvrtc
 
-__all__ = ["cuda", "device", "nvrtc"]
+__all__ = ["device", "nvrtc"]

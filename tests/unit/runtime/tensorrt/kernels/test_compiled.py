@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from facealign.runtime.tensorrt.kernels.nvrtc import Nvrtc
 from tests.doubles.cuda import NvrtcDouble
 
 KERNEL = 'extern "C" __global__ void nothing(int* out) { out[0] = 1; }'
-ORIN = DeviceInfo("Orin", (8, 7), True, 1, (12, 6))  # noqa: FBT003  # in the order of the class
+ORIN = DeviceInfo("Orin", (8, 7), is_integrated=True, memory_bytes=1, driver_version=(12, 6))
+THOR = replace(ORIN, name="Thor", compute_capability=(11, 0))
 
 
 @pytest.fixture(autouse=True)
@@ -24,12 +26,6 @@ def _nothing_kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(compiled, "_images", {})
     compiled._nvrtc.cache_clear()
     yield
-    compiled._nvrtc.cache_clear()
-
-
-def forget(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Be another process."""
-    monkeypatch.setattr(compiled, "_images", {})
     compiled._nvrtc.cache_clear()
 
 
@@ -41,66 +37,21 @@ def test_a_source_is_compiled_once(nvrtc: NvrtcDouble) -> None:
     assert nvrtc.calls("nvrtcCompileProgram") == 1
 
 
-def test_another_option_is_another_image(nvrtc: NvrtcDouble) -> None:
+def test_another_device_is_another_image(nvrtc: NvrtcDouble) -> None:
     first = compiled_kernels(KERNEL, ORIN, library=str(nvrtc.path))
-    second = compiled_kernels(KERNEL, ORIN, options=("-DX=1",), library=str(nvrtc.path))
+    second = compiled_kernels(KERNEL, THOR, library=str(nvrtc.path))
 
     assert first != second
 
 
-def test_the_folder_outlives_the_process(
-    nvrtc: NvrtcDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "cache"
-    first = compiled_kernels(KERNEL, ORIN, library=str(nvrtc.path), cache_folder=folder)
-    forget(monkeypatch)
-
-    second = compiled_kernels(KERNEL, ORIN, library=str(nvrtc.path), cache_folder=folder)
-
-    assert first == second
-    assert nvrtc.calls("nvrtcCompileProgram") == 1
-    assert len(list(folder.iterdir())) == 1
-
-
-def test_a_newer_nvrtc_compiles_again(
-    nvrtc: NvrtcDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    compiled_kernels(KERNEL, ORIN, library=str(nvrtc.path), cache_folder=tmp_path)
-    forget(monkeypatch)
+def test_a_newer_nvrtc_compiles_again(nvrtc: NvrtcDouble) -> None:
+    compiled_kernels(KERNEL, ORIN, library=str(nvrtc.path))
+    compiled._nvrtc.cache_clear()
     nvrtc.version(12, 8)
 
-    compiled_kernels(KERNEL, ORIN, library=str(nvrtc.path), cache_folder=tmp_path)
+    compiled_kernels(KERNEL, ORIN, library=str(nvrtc.path))
 
     assert nvrtc.calls("nvrtcCompileProgram") == 2
-
-
-@pytest.mark.parametrize("content", [b"", b"short", b"x" * 200], ids=["empty", "short", "changed"])
-def test_a_broken_file_is_compiled_again(
-    nvrtc: NvrtcDouble,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    content: bytes,
-) -> None:
-    folder = tmp_path / "cache"
-    compiled_kernels(KERNEL, ORIN, library=str(nvrtc.path), cache_folder=folder)
-    next(folder.iterdir()).write_bytes(content)
-    forget(monkeypatch)
-
-    compiled_kernels(KERNEL, ORIN, library=str(nvrtc.path), cache_folder=folder)
-
-    assert nvrtc.calls("nvrtcCompileProgram") == 2
-    assert "is broken; compiling its kernels again" in caplog.text
-
-
-def test_a_folder_that_cannot_be_written_is_said(
-    nvrtc: NvrtcDouble, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    (tmp_path / "file").touch()
-
-    compiled_kernels(KERNEL, ORIN, library=str(nvrtc.path), cache_folder=tmp_path / "file")
-
-    assert "kernels cannot be kept in" in caplog.text
 
 
 def test_nvcc_compiles_where_there_is_no_nvrtc(
@@ -127,7 +78,9 @@ def test_neither_compiler_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
         compiled_kernels(KERNEL, ORIN)
 
 
-def test_a_library_that_is_named_is_not_replaced_by_nvcc() -> None:
+def test_a_library_that_is_named_is_not_replaced_by_nvcc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "find_nvcc", lambda: "/usr/local/cuda/bin/nvcc")
+
     with pytest.raises(MissingLibraryError, match=r"`no\.so`"):
         compiled_kernels(KERNEL, ORIN, library="no.so")
 

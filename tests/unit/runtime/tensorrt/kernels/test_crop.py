@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import closing
 
 import cv2
 import numpy as np
@@ -324,10 +325,36 @@ def test_a_launch_takes_no_more_faces_than_cuda(
         CropKernel(device, image, NEAREST, max_faces=max_faces)
 
 
-@pytest.mark.parametrize(("width", "pitch"), [(8, 23), (0, 24)])
-def test_a_frame_whose_rows_overlap_is_refused(width: int, pitch: int) -> None:
-    with pytest.raises(ShapeError, match=r"cannot have a pitch of \d+ bytes; it is at least"):
-        DeviceFrame(1, 8, width, pitch)
+@pytest.mark.parametrize("pitch", [23, 1 << 31])
+def test_a_pitch_that_rows_or_the_kernel_do_not_fit_is_refused(pitch: int) -> None:
+    with pytest.raises(ShapeError, match=rf"8 px per row must be 24 to 2147483647 .*got {pitch}"):
+        DeviceFrame(1, 8, 8, pitch)
+
+
+@pytest.mark.parametrize(("height", "width"), [(0, 8), (8, 0), (1 << 31, 8)])
+def test_a_frame_without_pixels_or_with_too_many_rows_is_refused(height: int, width: int) -> None:
+    with pytest.raises(ShapeError, match=f"rows of 1 px or more, got {height} of {width} px"):
+        DeviceFrame(1, height, width, 24)
+
+
+@pytest.mark.parametrize("integrated", [0, 1])
+def test_a_closed_kernel_is_refused_and_writes_to_no_memory(
+    cuda: Double, image: bytes, integrated: int
+) -> None:
+    cuda.set("integrated", integrated)
+    where, one = DeviceFrame(1, 8, 8, 24), squares((1, 2, 3))
+
+    with closing(open_device(library=str(cuda.path))) as opened:
+        kernel, stream = CropKernel(opened, image, NEAREST, max_faces=1), opened.stream()
+        kernel.write(one, where)
+        kernel.close()
+
+        with pytest.raises(ValueError, match="the kernel is closed; use it before its `close`"):
+            kernel.write(one, where)
+        with pytest.raises(ValueError, match="the kernel is closed"):
+            kernel.enqueue(stream, where, 1)
+
+    assert "cuLaunchKernel" not in cuda.calls()
 
 
 @pytest.mark.parametrize("function", ["cuMemAlloc_v2", "cuMemHostAlloc", "cuModuleLoadData"])

@@ -25,9 +25,8 @@ STEPS = [
 ]
 
 
-def compiled(nvrtc: NvrtcDouble, capability: tuple[int, int] = (8, 7), *options: str) -> bytes:
-    library = Nvrtc(str(nvrtc.path))
-    return library.compile(KERNEL, compute_capability=capability, options=options)
+def compiled(nvrtc: NvrtcDouble, capability: tuple[int, int] = (8, 7)) -> bytes:
+    return Nvrtc(str(nvrtc.path)).compile(KERNEL, compute_capability=capability)
 
 
 @pytest.mark.parametrize(
@@ -44,12 +43,6 @@ def test_the_image_is_for_the_device(
     compiled(nvrtc, capability)
 
     assert nvrtc.options()[0] == expected
-
-
-def test_options_are_passed_on(nvrtc: NvrtcDouble) -> None:
-    compiled(nvrtc, (8, 7), "-DSIDE=8")
-
-    assert nvrtc.options()[-1] == "-DSIDE=8"
 
 
 def test_a_device_older_than_the_library_is_refused(nvrtc: NvrtcDouble) -> None:
