@@ -17,6 +17,7 @@ from embed.landmarks_app import DETECT_EVERY, Boxes, Frame, detector_of, follow,
 from numpy.typing import NDArray
 
 from facealign.bundle import read_bundle
+from facealign.errors import InputError
 from facealign.pipeline.compile import CompileRequest, compile_checkpoint
 from facealign.runtime import Landmarks, Session, open_session
 from facealign.runtime.fake_engine import FakeEngine
@@ -244,6 +245,14 @@ def test_application_ends_quietly_on_ctrl_c(tiny_bundle: Path, tmp_path: Path) -
     assert (process.returncode, stderr) == (130, "")
     assert json.loads(first)["frame"] == 0
     assert len(rest.splitlines()) < 1999
+
+
+@pytest.mark.parametrize(
+    "text", ["1,2,3", "a,b,c,d", "no-such.onnx", str(APP)], ids=["three", "words", "none", "text"]
+)
+def test_detector_refuses_what_is_neither_a_box_nor_a_model(text: str) -> None:
+    with pytest.raises(InputError, match="is neither a box, X,Y,W,H, nor YuNet's model file"):
+        detector_of(text)
 
 
 @pytest.mark.parametrize(
