@@ -69,14 +69,15 @@ inline std::uint8_t bilinear(const Image& frame, double x, double y, int channel
 // Returns size_px x size_px x 3 bytes, BGR: one image of the graph's input.
 inline std::vector<std::uint8_t> crop_from_frame(const Image& frame, const Square& square, const CropRule& rule) {
     const int size = rule.size_px;
-    const double step = square.side / size;
+    // Divided, as facealign does it: a product may round to the other side of a pixel's edge.
+    const double scale = size / square.side;
     const double middle = rule.is_nearest ? 0.5 : 0.0;  // of a pixel: PIL and OpenCV differ here
     std::vector<std::uint8_t> crop(static_cast<std::size_t>(size) * size * 3);
     std::size_t next = 0;
     for (int v = 0; v < size; ++v) {
-        const double y = square.centre_y + step * (v + middle - size / 2.0);
+        const double y = (v + middle - size / 2.0) / scale + square.centre_y;
         for (int u = 0; u < size; ++u) {
-            const double x = square.centre_x + step * (u + middle - size / 2.0);
+            const double x = (u + middle - size / 2.0) / scale + square.centre_x;
             for (int channel = 0; channel < 3; ++channel) {
                 crop[next++] = rule.is_nearest
                     ? frame.at(static_cast<long>(std::floor(x)), static_cast<long>(std::floor(y)), channel, rule.border_value)

@@ -1,10 +1,12 @@
 // Just enough JSON for the sidecar of a plan.
 #pragma once
 
+#include <algorithm>
 #include <cctype>
 #include <cstddef>
-#include <cstdlib>
+#include <locale>
 #include <map>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -105,7 +107,7 @@ class JsonReader {
         expect(']');
     }
 
-    // Names and numbers of a contract are ASCII; an escaped character of a comment stays escaped.
+    // An escaped character only loses its backslash: names of a contract have none.
     std::string read_text() {
         std::string text;
         for (++next_; next_ < text_.size() && text_[next_] != '"'; ++next_) {
@@ -122,12 +124,13 @@ class JsonReader {
         if (accept_word("false")) return;
         value.number = 1;
         if (accept_word("true")) return;
-        const char* start = text_.c_str() + next_;
-        char* end = nullptr;
         value.kind = Json::Kind::kNumber;
-        value.number = std::strtod(start, &end);
-        if (end == start) fail();
-        next_ += static_cast<std::size_t>(end - start);
+        const std::size_t end = std::min(text_.find_first_not_of("+-.0123456789eE", next_), text_.size());
+        std::istringstream digits(text_.substr(next_, end - next_));
+        digits.imbue(std::locale::classic());  // that of the program may want a comma
+        digits >> value.number;
+        if (digits.fail() || !digits.eof()) fail();
+        next_ = end;
     }
 
     const std::string& text_;

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facealign.datasets import read_image
-from facealign.errors import FacealignError
+from facealign.errors import FacealignError, InputError
 from facealign.geometry import boxes_from_landmarks, placement_from_boxes
 from facealign.runtime import Landmarks, Session, open_session
 
@@ -29,19 +29,20 @@ def frames_of(source: str) -> Iterator[Frame]:
     """Return frames until the source ends, or its camera is pulled out."""
     if Path(source).is_dir():
         return map(read_image, sorted(Path(source).iterdir()))
-    capture = cv2.VideoCapture(int(source) if source.isdecimal() else source)
-    if not capture.isOpened():
+    if not (capture := cv2.VideoCapture(int(source) if source.isdecimal() else source)).isOpened():
         sys.exit(f"error: cannot open `{source}`; pass the number of a camera, or a video")
     return (np.asarray(frame, np.uint8) for _, frame in iter(capture.read, (False, None)))
 
 
 def detector_of(text: str) -> Detector:
     """Return OpenCV's detector from a model file of YuNet, or one that knows a box, X,Y,W,H."""
-    if "," in text:
-        x, y, width, height = map(float, text.split(","))
-        start = np.array([[x, y, x + width, y + height]])
-        return lambda _, followed: followed if len(followed) else start
-    network = cv2.FaceDetectorYN.create(text, "", (320, 320))
+    try:
+        if "," in text:
+            x, y, w, h = map(float, text.split(","))
+            return lambda _, faces: faces if len(faces) else np.array([[x, y, x + w, y + h]])
+        network = cv2.FaceDetectorYN.create(text, "", (320, 320))
+    except (ValueError, cv2.error) as error:
+        raise InputError(f"`{text}` is neither a box, X,Y,W,H, nor YuNet's model file") from error
 
     def detect(frame: Frame, followed: Boxes) -> Boxes:
         network.setInputSize((frame.shape[1], frame.shape[0]))
@@ -66,8 +67,7 @@ def follow(session: Session, frames: Iterable[Frame], detect: Detector, on_frame
     """Call `on_frame` with the number of every frame and its faces, of which there may be none."""
     boxes = np.empty((0, 4))
     for index, frame in enumerate(frames):
-        if index % DETECT_EVERY == 0 or not len(boxes):
-            boxes = detect(frame, boxes)
+        boxes = boxes if index % DETECT_EVERY and len(boxes) else detect(frame, boxes)
         faces = session.run(frame, boxes)
         on_frame(index, faces)
         boxes = next_boxes(session, faces, frame)

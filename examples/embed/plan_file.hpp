@@ -43,6 +43,7 @@ inline std::string read_file(const std::string& path, std::size_t max_bytes) {
         data.append(part.data(), count);
         if (data.size() > max_bytes) throw std::runtime_error("`" + path + "` is too long");
     }
+    if (std::ferror(file.get())) throw std::runtime_error("cannot read `" + path + "`");
     return data;
 }
 
@@ -66,12 +67,19 @@ inline Tensor tensor_from_json(const Json& json) {
     return tensor;
 }
 
+// Returns whether a text is `one`, and not the `other`.
+inline bool is_one_of(const Json& json, const char* one, const char* other) {
+    if (json.text == one) return true;
+    if (json.text == other) return false;
+    throw std::runtime_error("the sidecar has a crop rule of another facealign: `" + json.text + "`");
+}
+
 inline CropRule crop_from_json(const Json& json) {
     CropRule rule;
     rule.size_px = static_cast<int>(whole_number(json["size_px"], 1, kMaxAxis));
     rule.side_factor = json["from_box"]["side_factor"].number;
-    rule.is_integer_centre = json["from_box"]["centre"].text == "integer";
-    rule.is_nearest = json["interpolation"].text == "nearest";
+    rule.is_integer_centre = is_one_of(json["from_box"]["centre"], "integer", "exact");
+    rule.is_nearest = is_one_of(json["interpolation"], "nearest", "bilinear");
     rule.border_value = static_cast<std::uint8_t>(whole_number(json["border_value"], 0, 255));
     return rule;
 }
@@ -83,8 +91,8 @@ inline bool is_same(const std::string& a, const std::string& b) {
     return difference == 0;
 }
 
-// What is signed: the record as indented JSON on its own, behind a line that names its purpose.
-inline std::string signed_text(const std::string& sidecar) {
+// Returns the record as indented JSON on its own: what is signed, behind a line that names its purpose.
+inline std::string record_text(const std::string& sidecar) {
     const std::string mark = "\n  \"record\": ";
     const std::size_t start = sidecar.find(mark), end = sidecar.rfind("\n}");
     if (start == std::string::npos || end == std::string::npos || end < start) {
@@ -94,21 +102,25 @@ inline std::string signed_text(const std::string& sidecar) {
     for (std::size_t line = record.find("\n  "); line != std::string::npos; line = record.find("\n  ", line + 1)) {
         record.erase(line + 1, 2);
     }
-    return "facealign plan record\n" + record + "\n";
+    return record;
 }
 
 // The sidecar holds, as its first field, the SHA-256 of itself without that field.
-inline void check_sidecar(const std::string& sidecar, const std::string& key) {
+inline void check_checksum(const std::string& sidecar) {
     const std::string start = "{\n  \"checksum\": \"", end = "\",\n";
     const std::size_t rest = start.size() + 64 + end.size();
-    if (sidecar.compare(0, start.size(), start) != 0 || sidecar.compare(start.size() + 64, end.size(), end) != 0 ||
+    if (sidecar.size() < rest || sidecar.compare(0, start.size(), start) != 0 ||
+        sidecar.compare(start.size() + 64, end.size(), end) != 0 ||
         sha256_hex("{\n" + sidecar.substr(rest)) != sidecar.substr(start.size(), 64)) {
         throw std::runtime_error("the sidecar was changed; run `facealign build` again");
     }
+}
+
+inline void check_signature(const std::string& sidecar, const std::string& record, const std::string& key) {
     const Json signature = JsonReader(sidecar).read()["hmac"];
     if (key.empty() && signature.kind == Json::Kind::kNull) return;
     if (key.empty()) throw std::runtime_error("the plan is signed; pass the file of its key");
-    if (!is_same(signature.text, hmac_sha256_hex(key, signed_text(sidecar)))) {
+    if (!is_same(signature.text, hmac_sha256_hex(key, "facealign plan record\n" + record + "\n"))) {
         throw std::runtime_error("the plan is not signed with this key");
     }
 }
@@ -116,10 +128,14 @@ inline void check_sidecar(const std::string& sidecar, const std::string& key) {
 // Returns a plan whose every byte was checked, and what its sidecar promises of it.
 inline Plan read_plan(const std::string& path, const std::string& key) {
     const std::string sidecar = read_file(path + ".json", std::size_t{1} << 20);
-    check_sidecar(sidecar, key);
-    const Json whole = JsonReader(sidecar).read();
-    const Json& record = whole["record"];
-    if (record["version"].number != 1) throw std::runtime_error("the sidecar is of another facealign");
+    check_checksum(sidecar);
+    const std::string text = record_text(sidecar);
+    check_signature(sidecar, text, key);
+    // Of the text that was signed: beside it, a sidecar may hold a forged record.
+    const Json record = JsonReader(text).read();
+    if (whole_number(record["version"], 0, 1 << 30) != 1) {
+        throw std::runtime_error("the sidecar is of another facealign");
+    }
     Plan plan;
     plan.data = read_file(path, std::size_t{1} << 32);
     if (static_cast<double>(plan.data.size()) != record["plan_bytes"].number ||

@@ -52,8 +52,8 @@ def _problem(use: Use, api: Api, optional: Mapping[str, tuple[str, ...]]) -> str
         return f"{use.where}: TensorRT {api.version} lets nobody set `{use.member}`"
     if use.kind == "override" and isinstance(member, tuple):
         return _override_problem(use, member, api)
-    if use.kind == "call" and use.positional is not None:
-        return _call_problem(use, member, api, use.positional)
+    if use.kind == "call":
+        return _call_problem(use, member, api)
     return None
 
 
@@ -81,15 +81,22 @@ def _override_problem(use: Use, overloads: tuple[str, ...], api: Api) -> str | N
     return None if fits else f"{use.where}: TensorRT {api.version} calls `{use.member}` as {wanted}"
 
 
-def _call_problem(use: Use, member: Member, api: Api, positional: int) -> str | None:
+def _call_problem(use: Use, member: Member, api: Api) -> str | None:
     if isinstance(member, str):
         if member == "value" or member.startswith("class"):
             return None
         return f"{use.where}: `{use.member}` of TensorRT {api.version} is no method"
-    if any(Signature.parse(text).takes(positional, use.keywords) for text in member):
+    if any(_takes(Signature.parse(text), use) for text in member):
         return None
-    given = ", ".join([f"{positional} by position", *(f"`{name}`" for name in use.keywords)])
+    count = "some" if use.positional is None else use.positional
+    given = ", ".join([f"{count} by position", *(f"`{name}`" for name in use.keywords)])
     return (
         f"{use.where}: `{use.member}` of TensorRT {api.version} takes "
         f"({' or '.join(member)}), not {given}"
     )
+
+
+def _takes(signature: Signature, use: Use) -> bool:
+    if use.positional is not None:
+        return signature.takes(use.positional, use.keywords)
+    return signature.takes_anything or set(use.keywords) <= set(signature.parameters)

@@ -123,6 +123,12 @@ class Inference:
                 names += self.tensorrt_bases(base.scope)
         return names
 
+    def has(self, scope: Scope, name: str) -> bool:
+        """Return whether a class of ours, or one of ours that it derives from, has a member."""
+        bases = (self.of(base, scope.parent or scope) for base in getattr(scope.node, "bases", []))
+        inherited = (base.scope is not None and self.has(base.scope, name) for base in bases)
+        return name in scope.bindings or name in scope.attributes or any(inherited)
+
     def attribute(self, base: Type, name: str) -> Type:
         """Return the type of a member of a type."""
         if base.is_tensorrt:
@@ -172,7 +178,7 @@ class Inference:
                 return self._generic(value, inside, scope)
             case ast.Name(id="Any"):
                 return UNKNOWN
-            case ast.Name(id="ModuleType"):
+            case ast.Name(id="ModuleType") | ast.Attribute(attr="ModuleType"):
                 return self._module(scope)
         named = self.of(node, scope)
         if named.kind == "class":
@@ -198,6 +204,12 @@ class Inference:
         return self.attribute(self.of(node.value, scope), node.attr)
 
     def _call(self, node: ast.Call, scope: Scope) -> Type:
+        match node:
+            case ast.Call(
+                func=ast.Attribute(attr="import_module") | ast.Name(id="import_module"),
+                args=[ast.Constant(value=str(name)), *_],
+            ):
+                return self._imported(name)
         return self.called(self.of(node.func, scope), node, scope)
 
     def _subscript(self, node: ast.Subscript, scope: Scope) -> Type:
@@ -308,12 +320,17 @@ class Inference:
         member = self.member(base.name, name)
         if isinstance(member, tuple):
             return Type("member", f"{base.name}:{name}")
+        if member == "value" and self._is_enum(base.name):
+            return Type("instance", base.name)
         if member is None or member == "value":
             return PLAIN  # where it is nowhere, the use itself is the finding
         kind, _, text = member.partition(" ")
         if kind == "module":
             return Type("module", name)
         return Type("class", text) if kind == "class" else self._named(text)
+
+    def _is_enum(self, name: str) -> bool:
+        return any(name in api.entries and api.entries[name].kind == "enum" for api in self.apis)
 
     def _own_attribute(self, scope: Scope, name: str) -> Type:
         bindings = scope.attributes.get(name, []) + scope.bindings.get(name, [])

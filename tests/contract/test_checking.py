@@ -28,6 +28,16 @@ def build(logger: trt.ILogger, data: bytes) -> trt.IHostMemory:
         config.l2_limit_for_tiling = 0
     return builder.build_serialized_network(network, config)
 """
+NESTED = """
+import tensorrt as t
+
+def f(builder: t.Builder) -> object:
+    def g() -> object:
+        made = builder.create_builder_config()
+        same = made
+        return lambda: same.int8_calibrator
+    return g()
+"""
 OPTIONAL = {"IBuilderConfig.l2_limit_for_tiling": ("10.3",)}
 
 
@@ -131,6 +141,28 @@ def test_check_refuses_a_removed_member(planted: str, member: str, apis: dict[st
 
 
 @pytest.mark.parametrize(
+    ("source", "member"),
+    [
+        ("from tensorrt import IAlgorithmSelector", "IAlgorithmSelector"),
+        (
+            "import types\ndef f(t: types.ModuleType) -> object:\n    return t.BuilderFlag.FP16",
+            "FP16",
+        ),
+        ("import importlib\nt = importlib.import_module('tensorrt')\nt.BuilderFlag.FP16", "FP16"),
+        ("import tensorrt as t\nx = t.BuilderFlag.TF32.is_gone", "BuilderFlag.is_gone"),
+        (NESTED, "IBuilderConfig.int8_calibrator"),
+    ],
+    ids=["from_import", "module_type", "import_module", "of_an_enum", "nested_alias"],
+)
+def test_check_refuses_a_removed_member_by_any_name(
+    source: str, member: str, apis: dict[str, Api]
+) -> None:
+    (line,) = problems_of(source, apis, "11.4")
+
+    assert line.endswith(f"{member}`")
+
+
+@pytest.mark.parametrize(
     ("planted", "message"),
     [
         ("builder.create_network(flag=1)", "takes .*flags.*, not 0 by position, `flag`"),
@@ -138,6 +170,7 @@ def test_check_refuses_a_removed_member(planted: str, member: str, apis: dict[st
         ("config.set_flag(1, 2)", "takes .*, not 2 by position"),
         ("parser.num_errors()", "`OnnxParser.num_errors` of TensorRT 10.3 is no method"),
         ("parser.num_errors = 1", "lets nobody set `OnnxParser.num_errors`"),
+        ("builder.create_network(*[1], flag=1)", "takes .*, not some by position, `flag`"),
         ("trt.Builder()", "`Builder.__init__` .* takes .*, not 0 by position"),
     ],
 )
@@ -177,6 +210,9 @@ def test_check_refuses_an_override_that_would_never_be_called(apis: dict[str, Ap
         "from other import config\nclass A:\n    def f(self):\n        self.b.set_flag(0)",
         "import tensorrt as trt\ndef f(name: str) -> object:\n    return getattr(trt, name)",
         "def f(name: str, config: Any) -> object:\n    return getattr(config, name, None)",
+        "import tensorrt as trt\nflag = trt.BuilderFlag.__members__['FP16']",
+        "import tensorrt as trt\nclass A(trt.ILogger):\n    x = 1\ndef f(a: A):\n    a.gone()",
+        "config = None\ndef f() -> None:\n    config.set_memory_pool_limit(1, 2)",
     ],
 )
 def test_collect_reports_what_it_cannot_attribute(body: str, apis: dict[str, Api]) -> None:

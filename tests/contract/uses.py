@@ -152,10 +152,19 @@ class _Walker:
             self._call(node, scope)
         elif isinstance(node, ast.Attribute):
             self._attribute(node, scope)
+        elif isinstance(node, ast.ImportFrom):
+            self._import(node, scope)
+        elif isinstance(node, ast.Subscript):
+            self._subscript(node, scope)
         for child in ast.iter_child_nodes(node):
             # Annotations, bases and decorators are looked up where the function or class is.
             outside = isinstance(child, ast.arguments) or child is getattr(node, "returns", None)
             self.walk(child, scope if outside else inner)
+
+    def _import(self, node: ast.ImportFrom, scope: Scope) -> None:
+        library, _, owner = (node.module or "").partition(".")
+        for alias in node.names if library == "tensorrt" and not node.level else []:
+            self._use(node, scope, owner, alias.name, "read")
 
     def _attribute(self, node: ast.Attribute, scope: Scope) -> None:
         base = self.inference.of(node.value, scope)
@@ -164,17 +173,30 @@ class _Walker:
             self._use(node, scope, base.name, node.attr, kind)
         elif base.kind == "own instance" and base.scope is not None:
             self._inherited(node, scope, base.scope, kind)
-        elif base.kind == "unknown" or (base.kind == "plain" and node.attr in self.telling):
+        elif base.kind == "unknown" or (
+            base.kind in {"plain", "none"} and node.attr in self.telling
+        ):
             self._unknown(node, scope, f"{ast.unparse(node.value)} (.{node.attr})", node.value)
+
+    def _subscript(self, node: ast.Subscript, scope: Scope) -> None:
+        """Report what is asked of a class, or of all that it has, by a key."""
+        base = node.value
+        if isinstance(base, ast.Attribute) and base.attr in {"__dict__", "__members__"}:
+            base = base.value
+        if self.inference.of(base, scope).kind in {"class", "module"}:
+            self._unknown(node, scope, f"`{ast.unparse(node)}` asks by a key", node)
 
     def _inherited(self, node: ast.Attribute, scope: Scope, owner: Scope, kind: str) -> None:
         """Record a member that an object of ours has from TensorRT's class."""
-        for base in self.inference.tensorrt_bases(owner):
+        bases = self.inference.tensorrt_bases(owner)
+        for base in bases:
             if self.inference.member(base, node.attr) is not None:
                 self._use(node, scope, base, node.attr, kind)
                 return
-        if kind == "set" and self.inference.tensorrt_bases(owner) and node.attr[0] != "_":
+        if kind == "set" and bases and node.attr[0] != "_":
             self._unknown(node, scope, f"{ast.unparse(node)} is set, TensorRT has none", node)
+        elif bases and not self.inference.has(owner, node.attr):
+            self._unknown(node, scope, f"{ast.unparse(node)} is neither ours nor TensorRT's", node)
 
     def _call(self, node: ast.Call, scope: Scope) -> None:
         function = self.inference.of(node.func, scope)

@@ -45,6 +45,8 @@ RULES = {
     "nearest": CropSpec(64, EXACT, EXACT, interpolation="nearest"),
     "grey_border": CropSpec(32, SquareRule(3.0, "integer"), EXACT, border_value=127),
 }
+# The middles of some pixels of the nearest crop of "tie" lie on whole numbers of the frame.
+BOXES = {"in": BOX, "ul": "-20,-9.5,80,60", "lr": "100,80,90,70", "tie": "33,20,48,48"}
 FAILURES = {
     "createInferRuntime": "TensorRT does not start",
     "deserializeCudaEngine": "this TensorRT cannot read the plan, which TensorRT 10.3.0 built",
@@ -151,7 +153,7 @@ def test_program_prints_what_a_session_gives(
     assert np.abs(found - expected).max() < CLOSE_PX
 
 
-@pytest.mark.parametrize("box", [BOX, "-20,-9.5,80,60", "100,80,90,70"], ids=["in", "ul", "lr"])
+@pytest.mark.parametrize("box", BOXES.values(), ids=BOXES)
 @pytest.mark.parametrize("name", RULES)
 def test_program_cuts_the_crop_of_the_rule(
     run: Run, tmp_path: Path, frame: NDArray[np.uint8], name: str, box: str
@@ -198,6 +200,21 @@ def test_program_refuses_a_plan_or_a_sidecar_alone(run: Run, tmp_path: Path, fil
     done = run()
 
     assert done.stderr == f"error: cannot open `{file}`\n"
+
+
+@pytest.mark.parametrize("length", [0, 20, 90])
+def test_program_refuses_a_sidecar_that_breaks_off(run: Run, tmp_path: Path, length: int) -> None:
+    _prepare(tmp_path, _plan())
+    path = tmp_path / "x.plan.json"
+    path.write_bytes(path.read_bytes()[:length])
+
+    assert run().stderr == "error: the sidecar was changed; run `facealign build` again\n"
+
+
+def test_program_says_that_a_file_cannot_be_read(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "x.plan.json").mkdir()
+
+    assert run().stderr == "error: cannot read `x.plan.json`\n"
 
 
 def test_program_refuses_a_plan_that_is_longer_than_its_sidecar_says(
@@ -268,10 +285,43 @@ def test_program_refuses_a_plan_that_breaks_its_contract(
     assert done.stderr == "error: the plan's `landmarks` is not what its sidecar promises\n"
 
 
+@pytest.mark.parametrize(
+    "beside",
+    [
+        ' "record": {forged},\n  "record": {signed}\n}}\n',
+        ' "record": {forged}, "x": {{\n  "record": {signed}\n}}}}\n',
+    ],
+    ids=["twice", "nested"],
+)
+def test_program_believes_no_record_but_the_signed_one(
+    run: Run, tmp_path: Path, beside: str
+) -> None:
+    path = tmp_path / "x.plan.json"
+    (tmp_path / "plan.key").write_bytes(KEY)
+    _prepare(tmp_path, _plan(), key=KEY)
+    hmac, _, signed = path.read_text().partition(",\n")[2].partition('  "record": ')
+    _prepare(tmp_path, _plan(landmarks="landmarks 2 0 B 98 2\n# forged"))
+    forged = path.read_text().partition('  "record": ')[2]
+    records = {"signed": signed.removesuffix("\n}\n"), "forged": forged.removesuffix("\n}\n")}
+
+    _write_sidecar(path, hmac + beside.format(**records))
+    done = run("plan.key")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert not (tmp_path / "input.bin").exists()
+
+
+def _write_sidecar(path: Path, rest: str) -> None:
+    """Write a sidecar whose checksum is right."""
+    checksum = hashlib.sha256(f"{{\n{rest}".encode()).hexdigest()
+    path.write_text(f'{{\n  "checksum": "{checksum}",\n{rest}')
+
+
 HOSTILE: dict[str, tuple[str, str, str]] = {
     "another_crop": ('"size_px": 16', '"size_px": 17', "does not take crops"),
     "no_pixels": ('"size_px": 16', '"size_px": 0', "a number that cannot be"),
-    "endless": ('"size_px": 16', '"size_px": 1e999', "a number that cannot be"),
+    "endless": ('"size_px": 16', '"size_px": 1e999', "the sidecar is no JSON"),
+    "hexadecimal": ('"size_px": 16', '"size_px": 0x10', "the sidecar is no JSON"),
     "fraction": ('"border_value": 0', '"border_value": 0.5', "a number that cannot be"),
     "grey": ('"border_value": 0', '"border_value": 256', "a number that cannot be"),
     "free_axis": ('"B",\n          98', '"B",\n          -1', "a number that cannot be"),
@@ -279,6 +329,9 @@ HOSTILE: dict[str, tuple[str, str, str]] = {
     "other_output": ('"name": "landmarks"', '"name": "edges"', "does not take crops"),
     "floats": ('"dtype": "uint8"', '"dtype": "float32"', "does not take crops"),
     "version": ('"version": 1', '"version": 2', "the sidecar is of another facealign"),
+    "another_version": ('"version": 1', '"version": true', "a number that cannot be"),
+    "another_centre": ('"centre": "integer"', '"centre": "middle"', "a crop rule of another"),
+    "another_filter": ('"bilinear"', '"cubic"', "a crop rule of another"),
     "no_rule": ('"from_box"', '"from_nothing"', "the sidecar has no `from_box`"),
     "no_text": ('"scheme": "wflw98"', '"scheme": "wflw98', "the sidecar is no JSON"),
     "deep": ('"scheme": "wflw98"', f'"scheme": {"[" * 99}{"]" * 99}', "the sidecar is no JSON"),
@@ -293,12 +346,10 @@ def test_program_refuses_a_sidecar_that_is_whole_and_hostile(
     old, new, words = HOSTILE[name]
     _prepare(tmp_path, _plan())
     path = tmp_path / "x.plan.json"
-    first, _, rest = path.read_text().partition(",\n")
+    rest = path.read_text().partition(",\n")[2]
     assert old in rest
-    rest = rest.replace(old, new, 1)
-    checksum = hashlib.sha256(f"{{\n{rest}".encode()).hexdigest()
-    path.write_text(f'{first[: first.index(": ")]}: "{checksum}",\n{rest}')
 
+    _write_sidecar(path, rest.replace(old, new, 1))
     done = run()
 
     assert (done.returncode, done.stdout) == (1, "")
