@@ -167,6 +167,13 @@ def test_operator_restrictions_passes_on_the_words_of_the_table(lint: Lint) -> N
     assert new == []
 
 
+def test_operator_restrictions_says_the_same_of_two_tables_once(lint: Lint) -> None:
+    (found,) = lint(ATTENTION, "tensorrt-11", opset=23)
+
+    assert (found.severity, found.rule) == ("note", "operator-restrictions")
+    assert found.why.startswith("Attention `a` is restricted in 11.1: Q, K, V and attn_mask must")
+
+
 @pytest.mark.parametrize(
     ("end", "target", "count"),
     [
