@@ -83,9 +83,11 @@ def grid_sample_opset(model: ir.Model, target: Target) -> Iterator[Finding]:
     """Find GridSample of opset 20, which is silently run as nearest."""
     # Read in the code up to 10.1 and reproduced on 11.1; of 11.2 to 11.4 nobody knows.
     certainty: Certainty = "unconfirmed" if target.oldest >= _FIRST_VOLUMES else "issue"
+    fix = f"export with opset {target.export_opset.value}"
     for problem in misread_grid_samples(model):
         because = Fact(target.oldest, _NEAREST, certainty)
-        yield finding_from_problem(problem, "error", "grid-sample-opset", because)
+        readable = Problem(problem.why, fix, problem.nodes)
+        yield finding_from_problem(readable, "error", "grid-sample-opset", because)
 
 
 def grid_sample_rank(model: ir.Model, target: Target) -> Iterator[Finding]:
@@ -133,7 +135,7 @@ def operator_restrictions(model: ir.Model, target: Target) -> Iterator[Finding]:
 
 def _restrictions(op_type: str, target: Target) -> Iterator[tuple[str, str]]:
     """Yield what the tables restrict, once each, and the first that does."""
-    said = set()
+    said = set[str]()
     for table in target.tables:
         row = operator_row(table, op_type)
         if row is None or row.constant or row.restrictions in {"", *said}:
