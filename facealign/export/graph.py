@@ -146,13 +146,17 @@ def node_counts(model: ir.Model) -> dict[str, int]:
 
 
 def node_label(node: ir.Node) -> str:
-    """Return what messages call a node: its operator, and its name or that of its first output."""
+    """Return what messages call a node: its operator, and its `node_name`."""
     return f"{node.op_type} `{node_name(node)}`"
 
 
 def node_name(node: ir.Node) -> str:
-    """Return how a node is called in reports and lists: its name, or that of its first output."""
-    return str(node.name or node.outputs[0].name)
+    """Return how a node is called in reports and lists: its name, or that of its first output.
+
+    One that gives nothing, as a custom operator may, is called after what it reads.
+    """
+    values = (*node.outputs, *filter(None, node.inputs))
+    return str(node.name or next((value.name for value in values if value.name), ""))
 
 
 def parameter_count(model: ir.Model) -> int:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from facealign.bundle import Golden, GraphEntry, ParityEntry, VerdictEntry
 from facealign.errors import ParityError
 from facealign.export.cost import macs_by_operator
-from facealign.export.graph import bytes_from_graph, check_onnx, parameter_count
+from facealign.export.graph import OPSET, bytes_from_graph, check_onnx, parameter_count
 from facealign.export.lint import check_contract
 from facealign.export.parity import BATCH_SIZES
 from facealign.export.parity_report import ParityReport
@@ -176,9 +176,15 @@ def _entry(
             noise_px=parity.noise_px,
         ),
         golden_px=golden_px,
-        purpose=_PURPOSES[precision],
+        purpose=_purpose(precision, graph.opset_imports[""]),
         verdict=verdict,
     )
+
+
+def _purpose(precision: Precision, opset: int) -> str:
+    """Return which engine a graph is for; the options of the manifest name older targets."""
+    older = "its older targets, and " if precision == "int8" and opset < OPSET else ""
+    return f"{older}{_PURPOSES[precision]}"
 
 
 def _verdict(reduction: Reduction, judge: Judge) -> VerdictEntry:

@@ -9,7 +9,7 @@ from facealign.export.graph import STANDARD_DOMAINS, graph_from_bytes
 from facealign.export.passes.precision import half_precision
 from facealign.export.passes.quantize import for_cpu, quantize, tensors_to_observe
 from facealign.export.target_lint import Severity
-from facealign.pipeline.targets import Form, judge_targets, lowered_for
+from facealign.pipeline.targets import Form, TargetVerdict, judge_targets, lowered_for
 from facealign.targets import Target, discover_targets
 
 SINCE_10_3 = [
@@ -42,21 +42,32 @@ def graphs(graph: bytes) -> dict[str, ir.Model]:
     }
 
 
+@pytest.fixture(scope="module")
+def verdicts(graphs: dict[str, ir.Model]) -> tuple[TargetVerdict, ...]:
+    """Return what every target says; a graph is checked and its types inferred once for all."""
+    return judge_targets(graphs, discover_targets())
+
+
 def found_rules(
-    graphs: dict[str, ir.Model], targets: list[Target], severity: Severity
+    verdicts: tuple[TargetVerdict, ...], targets: list[Target], severity: Severity
 ) -> set[tuple[str, str, str]]:
     return {
         (verdict.target.name, name, each.rule)
-        for verdict in judge_targets(graphs, targets)
+        for verdict in verdicts
+        if verdict.target in targets
         for name, findings in verdict.findings.items()
         for each in findings
         if each.severity == severity
     }
 
 
-def test_every_precision_passes_for_tensorrt_since_10_3(graphs: dict[str, ir.Model]) -> None:
-    assert found_rules(graphs, SINCE_10_3, "error") == set()
-    assert {rule for _, _, rule in found_rules(graphs, SINCE_10_3, "warning")} <= EXPECTED_WARNINGS
+def test_every_precision_passes_for_tensorrt_since_10_3(
+    verdicts: tuple[TargetVerdict, ...],
+) -> None:
+    warned = {rule for _, _, rule in found_rules(verdicts, SINCE_10_3, "warning")}
+
+    assert found_rules(verdicts, SINCE_10_3, "error") == set()
+    assert warned <= EXPECTED_WARNINGS
 
 
 def test_every_precision_is_in_standard_operators(graphs: dict[str, ir.Model]) -> None:
@@ -66,12 +77,14 @@ def test_every_precision_is_in_standard_operators(graphs: dict[str, ir.Model]) -
     assert all(not graph.functions for graph in graphs.values())
 
 
-def test_every_precision_passes_for_onnxruntime(graphs: dict[str, ir.Model]) -> None:
-    assert found_rules(graphs, ONNXRUNTIME, "error") == set()
+def test_every_precision_passes_for_onnxruntime(verdicts: tuple[TargetVerdict, ...]) -> None:
+    assert found_rules(verdicts, ONNXRUNTIME, "error") == set()
 
 
-def test_every_network_is_refused_before_10_for_its_opset(graphs: dict[str, ir.Model]) -> None:
-    refused = found_rules({"fp32": graphs["fp32"]}, OLD, "error")
+def test_every_network_is_refused_before_10_for_its_opset(
+    verdicts: tuple[TargetVerdict, ...],
+) -> None:
+    refused = found_rules(verdicts, OLD, "error")
 
     assert {(target.name, "fp32", "opset") for target in OLD} <= refused
 
@@ -79,4 +92,4 @@ def test_every_network_is_refused_before_10_for_its_opset(graphs: dict[str, ir.M
 def test_every_network_passes_before_10_when_lowered(graphs: dict[str, ir.Model]) -> None:
     lowered = {"fp32": lowered_for(graphs["fp32"], "fp32", Form(tuple(OLD)))}
 
-    assert found_rules(lowered, OLD, "error") == set()
+    assert found_rules(judge_targets(lowered, OLD), OLD, "error") == set()

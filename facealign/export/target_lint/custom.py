@@ -38,7 +38,7 @@ def custom_operators(model: ir.Model, target: Target) -> Iterator[Finding]:
         target: Of any engine.
     """
     with_body = {(domain, name) for domain, name, _ in model.functions}
-    for node in model.graph.all_nodes():
+    for node in _nodes(model):
         if node.domain in STANDARD_DOMAINS:
             continue
         has_body = (node.domain, node.op_type) in with_body
@@ -46,6 +46,19 @@ def custom_operators(model: ir.Model, target: Target) -> Iterator[Finding]:
             yield from _of_onnxruntime(node, has_body=has_body)
         else:
             yield from _of_tensorrt(node, target, has_body=has_body)
+
+
+def _nodes(model: ir.Model) -> Iterator[ir.Node]:
+    """Yield the nodes of the graph, and once those of each function that is called."""
+    waiting: list[ir.Graph | ir.Function] = [model.graph]
+    seen = set()
+    while waiting:
+        for node in waiting.pop().all_nodes():
+            yield node
+            function = model.functions.get(node.op_identifier())
+            if function is not None and function.identifier() not in seen:
+                seen.add(function.identifier())
+                waiting.append(function)
 
 
 def _of_onnxruntime(node: ir.Node, *, has_body: bool) -> Iterator[Finding]:
@@ -139,7 +152,7 @@ def function_names(model: ir.Model, target: Target) -> Iterator[Finding]:
 
 def unused_domains(model: ir.Model, target: Target) -> Iterator[Finding]:
     """Warn of imported domains that no node uses, as ONNX Runtime's quantiser leaves them."""
-    used = {node.domain for node in model.graph.all_nodes()}
+    used = {node.domain for node in _nodes(model)}
     used |= {domain for domain, _, _ in model.functions}
     for domain in model.opset_imports:
         if target.engine == "tensorrt" and domain not in {*STANDARD_DOMAINS, *used}:

@@ -35,8 +35,8 @@ def int64_range(model: ir.Model, target: Target) -> Iterator[Finding]:
             )
             yield finding_from_problem(problem, "warning", "int64-range", _CLAMPED)
     for node in model.graph.all_nodes():
-        # The ends of a Slice are meant to lie beyond: clamped they still do.
-        read = node.inputs[:2] if node.op_type == "Slice" else node.inputs
+        # Where a Slice starts and ends is meant to lie beyond: clamped it still does.
+        read = node.inputs[:1] if node.op_type == "Slice" else node.inputs
         if not all(_fits_int32(constant_array(value)) for value in read):
             problem = Problem(
                 f"{node_label(node)} has INT64 numbers beyond INT32, and {target.engine_text} "

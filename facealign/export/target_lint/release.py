@@ -83,9 +83,11 @@ def grid_sample_opset(model: ir.Model, target: Target) -> Iterator[Finding]:
     """Find GridSample of opset 20, which is silently run as nearest."""
     # Read in the code up to 10.1 and reproduced on 11.1; of 11.2 to 11.4 nobody knows.
     certainty: Certainty = "unconfirmed" if target.oldest >= _FIRST_VOLUMES else "issue"
+    fix = f"export with opset {target.export_opset.value}"
     for problem in misread_grid_samples(model):
         because = Fact(target.oldest, _NEAREST, certainty)
-        yield finding_from_problem(problem, "error", "grid-sample-opset", because)
+        readable = Problem(problem.why, fix, problem.nodes)
+        yield finding_from_problem(readable, "error", "grid-sample-opset", because)
 
 
 def grid_sample_rank(model: ir.Model, target: Target) -> Iterator[Finding]:
@@ -121,16 +123,25 @@ def operator_unknown(model: ir.Model, target: Target) -> Iterator[Finding]:
 def operator_restrictions(model: ir.Model, target: Target) -> Iterator[Finding]:
     """Pass on in words what a table restricts and no rule looks into, once for each operator."""
     for op_type, nodes in _by_operator(model).items():
-        for table in () if op_type in _CHECKED else target.tables:
-            row = operator_row(table, op_type)
-            if row is not None and row.restrictions and not row.constant:
-                problem = Problem(
-                    f"{node_label(nodes[0])} is restricted in {table}: {row.restrictions}",
-                    "see that the graph keeps it",
-                    tuple(map(node_name, nodes)),
-                )
-                because = table_source(table, op_type)
-                yield finding_from_problem(problem, "note", "operator-restrictions", because)
+        for words, table in () if op_type in _CHECKED else _restrictions(op_type, target):
+            problem = Problem(
+                f"{node_label(nodes[0])} is restricted in {table}: {words}",
+                "see that the graph keeps it",
+                tuple(map(node_name, nodes)),
+            )
+            because = table_source(table, op_type)
+            yield finding_from_problem(problem, "note", "operator-restrictions", because)
+
+
+def _restrictions(op_type: str, target: Target) -> Iterator[tuple[str, str]]:
+    """Yield what the tables restrict, once each, and the first that does."""
+    said = set[str]()
+    for table in target.tables:
+        row = operator_row(table, op_type)
+        if row is None or row.constant or row.restrictions in {"", *said}:
+            continue
+        said.add(row.restrictions)
+        yield row.restrictions, table
 
 
 def constant_inputs(model: ir.Model, target: Target) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import onnx_ir as ir
@@ -36,12 +36,12 @@ _NAMES = {
 }
 # Their numbers come in at another place than the first; None: an operator of any type.
 _DATA_INPUTS = {"OneHot": 2, "If": None, "Loop": None, "Scan": None, "Shape": None}
-_HALVES = (_Type.FLOAT16, _Type.BFLOAT16)
 _QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
 _WEAK = "with FP16 or INT8 allowed, the builder chooses the type of every layer"
 _IN_HALF = Fact((10, 14, 1), "pytorch/TensorRT#4074, open", "issue")
 _ATTENTION = Fact((11, 3), "release notes of TensorRT 11.3.0", "documented")
 _TRANSPARENT = ("Cast", "Identity", "Dropout", "Reshape", "Transpose")
+_SCALED_OR_MASKED = ("Mul", "Div", "Add", "Where")
 
 
 def operator_types(model: ir.Model, target: Target) -> Iterator[Finding]:
@@ -61,6 +61,7 @@ def operator_types(model: ir.Model, target: Target) -> Iterator[Finding]:
                 )
                 because = table_source(table, node.op_type)
                 yield finding_from_problem(problem, "error", "operator-types", because)
+                break
 
 
 def _data(node: ir.Node) -> ir.Value | None:
@@ -84,7 +85,7 @@ def precision_of_gpu(model: ir.Model, target: Target) -> Iterator[Finding]:
     for precision, nodes in _short_types(model).items():
         named = Problem(
             f"{node_label(nodes[0])} is {precision.upper()}",
-            "use FP16" if precision == "bf16" else "quantise to INT8",
+            _instead_of(precision, target),
             tuple(map(node_name, nodes)),
         )
         if precision not in target.precisions.value:
@@ -101,18 +102,28 @@ def precision_of_gpu(model: ir.Model, target: Target) -> Iterator[Finding]:
         yield finding_from_problem(problem, severity, "precision-of-gpu", because)
 
 
+def _instead_of(precision: str, target: Target) -> str:
+    if precision != "bf16":
+        return "quantise to INT8"
+    return "use FP16" if target.strong_typing.value else "use FP32"  # `strong_typing` refuses FP16
+
+
 def _short_types(model: ir.Model) -> dict[str, list[ir.Node]]:
     """Return the nodes at which BF16 or FP8 comes up, by precision."""
     found: dict[str, list[ir.Node]] = {}
     for node in model.graph.all_nodes():
-        before = {value.dtype for value in node.inputs if value is not None}
-        if any(value.dtype == _Type.BFLOAT16 for value in node.outputs) and (
-            _Type.BFLOAT16 not in before
-        ):
+        read = [value for value in node.inputs if value is not None]
+        made = [value for value in read if value.producer() is not None]
+        given = [value for value in read if value.producer() is None]
+        if _has_bf16((*given, *node.outputs)) and not _has_bf16(made):
             found.setdefault("bf16", []).append(node)
         if node.op_type == "QuantizeLinear" and quantized_type(node) == _Type.FLOAT8E4M3FN:
             found.setdefault("fp8", []).append(node)
     return found
+
+
+def _has_bf16(values: Iterable[ir.Value]) -> bool:
+    return any(value.dtype == _Type.BFLOAT16 for value in values)
 
 
 def quantized_types(model: ir.Model, target: Target) -> Iterator[Finding]:
@@ -141,7 +152,7 @@ def strong_typing(model: ir.Model, target: Target) -> Iterator[Finding]:
     halves = [
         node
         for node in model.graph.all_nodes()
-        if any(value.dtype in _HALVES for value in node.outputs)
+        if any(value.dtype == _Type.FLOAT16 for value in node.outputs)
     ]
     if halves:
         problem = Problem(
@@ -188,20 +199,36 @@ def half_attention(model: ir.Model, target: Target) -> Iterator[Finding]:
 
 
 def _is_half_attention(node: ir.Node) -> bool:
-    """Return whether a Softmax stands between two MatMul in FP16."""
-    if node.op_type == "Attention":
-        return node.outputs[0].dtype == _Type.FLOAT16
-    if node.op_type != "Softmax" or node.outputs[0].dtype != _Type.FLOAT16:
+    """Return whether a Softmax in FP16 stands between two MatMul."""
+    if node.op_type not in ("Attention", "Softmax") or node.outputs[0].dtype != _Type.FLOAT16:
         return False
-    readers = [use.node for use in node.outputs[0].uses()]
-    while any(reader.op_type in _TRANSPARENT for reader in readers):
-        readers = [
-            each
-            for reader in readers
-            for each in (
-                [use.node for use in reader.outputs[0].uses()]
-                if reader.op_type in _TRANSPARENT
-                else [reader]
-            )
-        ]
-    return any(reader.op_type == "MatMul" for reader in readers)
+    if node.op_type == "Attention":
+        return True
+    return _is_of_product(node.inputs[0]) and _is_read_by_product(node.outputs[0])
+
+
+def _is_of_product(value: ir.Value | None) -> bool:
+    """Return whether a value is a MatMul's, maybe scaled or masked since."""
+    waiting, seen = [value], set[ir.Node]()
+    while waiting:
+        value = waiting.pop()
+        node = None if value is None else value.producer()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if node.op_type == "MatMul":
+            return True
+        if node.op_type in (*_TRANSPARENT, *_SCALED_OR_MASKED):
+            waiting += node.inputs
+    return False
+
+
+def _is_read_by_product(value: ir.Value) -> bool:
+    """Return whether a MatMul reads a value, maybe cast or moved before."""
+    waiting = [value]
+    while waiting:
+        readers = [use.node for use in waiting.pop().uses()]
+        if any(reader.op_type == "MatMul" for reader in readers):
+            return True
+        waiting += [reader.outputs[0] for reader in readers if reader.op_type in _TRANSPARENT]
+    return False

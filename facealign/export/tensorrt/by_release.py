@@ -123,7 +123,9 @@ def grid_sample_ranks(node: ir.Node, ranks: Collection[int]) -> Iterator[Problem
             rank = "of unknown rank" if shape is None else f"{len(shape)}-D"
             yield Problem(
                 f"{node_label(node)} has its {what} {rank}",
-                "it must be 4-D before 11.2",
+                "it must be 4-D, or from 11.2 on 5-D"
+                if 5 in ranks
+                else "it must be 4-D before 11.2",
                 (node_name(node),),
             )
 

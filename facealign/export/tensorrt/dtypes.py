@@ -35,7 +35,7 @@ _QUANTIZED = (
 )
 _QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
 # Their inputs have types of their own by definition, and none is computed with another.
-_FREE_TYPES = (*_QUANTIZERS, "GridSample", "Resize", "CastLike", "If", "Loop", "Scan")
+_FREE_TYPES = (*_QUANTIZERS, "GridSample", "Resize", "CastLike", "Dropout", "If", "Loop", "Scan")
 
 
 @each_node
@@ -48,7 +48,7 @@ def unknown_types(node: ir.Node) -> Iterator[Problem]:
         if value.dtype is None and value.name:
             yield Problem(
                 f"`{value.name}` of {node_label(node)} has no inferred type",
-                "infer shapes first",
+                "infer shapes, or state it in the file",
             )
 
 

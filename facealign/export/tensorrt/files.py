@@ -10,7 +10,7 @@ from facealign.export.graph import OPSET, STANDARD_DOMAINS, node_label, node_nam
 from facealign.export.tensorrt.by_release import beyond_opset
 from facealign.export.tensorrt.values import (
     Problem,
-    is_external,
+    external_values,
     opset_of,
 )
 
@@ -93,17 +93,8 @@ def external_data(model: ir.Model) -> Iterator[Problem]:
 
     Source: facts/tensorrt.md sec. 1.3 (`parse` needs the path when weights are external).
     """
-    for value in _constants(model):
-        if is_external(value):
-            yield Problem(
-                f"weight `{value.name}` lies in another file",
-                "save the model as one file",
-            )
-
-
-def _constants(model: ir.Model) -> Iterator[ir.Value]:
-    for graph in model.graphs():
-        yield from graph.initializers.values()
-    for node in model.graph.all_nodes():
-        if node.op_type == "Constant":
-            yield node.outputs[0]
+    for value in external_values(model):
+        yield Problem(
+            f"weight `{value.name}` lies in another file",
+            "save the model as one file",
+        )

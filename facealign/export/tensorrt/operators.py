@@ -106,7 +106,7 @@ def grid_sample_settings(node: ir.Node) -> Iterator[Problem]:
         yield Problem(
             f"{node_label(node)} has mode {mode!r}",
             "TensorRT reads it as nearest, so write one of "
-            f"{', '.join(GRID_SAMPLE_MODES)} at opset 19",
+            f"{', '.join(GRID_SAMPLE_MODES)} at opset 19 or below",
         )
     padding = node.attributes.get_string("padding_mode", "zeros")
     if padding not in _GRID_SAMPLE_PADDINGS:
@@ -258,7 +258,7 @@ def layer_normalization(node: ir.Node) -> Iterator[Problem]:
     if _is_used(node, 1) or _is_used(node, 2):
         yield Problem(
             f"{node_label(node)} gives mean or deviation",
-            "TensorRT gives its first output alone",
+            "use its first output alone, as TensorRT gives no other",
         )
     if node.attributes.get_int("stash_type", 1) != 1:
         yield Problem(

@@ -14,6 +14,7 @@ from facealign.export.tensorrt.values import (
     constant_array,
     each_node,
     input_of,
+    is_external,
     is_weight,
     opset_of,
     quantizer,
@@ -53,10 +54,7 @@ def zero_points(node: ir.Node) -> Iterator[Problem]:
         return
     found = constant_array(input_of(node, _ZERO_POINT))
     if found is None:
-        yield Problem(
-            f"{node_label(node)} has a zero point that is not in the graph",
-            "make it a constant 0",
-        )
+        yield _unread(node, _ZERO_POINT, "zero point", "make it a constant 0")
     elif (wrong := found[found != 0]).size:
         yield Problem(
             f"{node_label(node)} has a zero point of {int(wrong.flat[0])}",
@@ -74,10 +72,7 @@ def scales(node: ir.Node) -> Iterator[Problem]:
         return
     found = constant_array(input_of(node, _SCALE))
     if found is None:
-        yield Problem(
-            f"{node_label(node)} has a scale that is not in the graph",
-            "make it an initializer",
-        )
+        yield _unread(node, _SCALE, "scale", "make it an initializer")
         return
     values = found.astype(np.float64).ravel()
     wrong = values[~(np.isfinite(values) & (values > 0))]
@@ -87,6 +82,16 @@ def scales(node: ir.Node) -> Iterator[Problem]:
             f"it must be finite and above 0 in {found.dtype.name}, so calibrate again or leave it "
             "in float",
         )
+
+
+def _unread(node: ir.Node, index: int, what: str, fix: str) -> Problem:
+    value = input_of(node, index)
+    if value is not None and is_external(value):
+        return Problem(
+            f"{node_label(node)} has a {what} that lies in another file",
+            "save the model as one file",
+        )
+    return Problem(f"{node_label(node)} has a {what} that is not in the graph", fix)
 
 
 def scale_types(model: ir.Model) -> Iterator[Problem]:

@@ -21,6 +21,7 @@ __all__ = [
     "constant_array",
     "dequantizer",
     "each_node",
+    "external_values",
     "input_of",
     "is_constant",
     "is_external",
@@ -94,6 +95,15 @@ def behind(value: ir.Value | None, op_types: tuple[str, ...]) -> ir.Value | None
 def is_constant(value: ir.Value | None) -> bool:
     """Return whether a value is an initializer or a Constant, be it copied or cast."""
     return _tensor(behind(value, _COPIES)) is not None
+
+
+def external_values(model: ir.Model) -> Iterator[ir.Value]:
+    """Yield the constants that lie in other files."""
+    for graph in model.graphs():
+        yield from filter(is_external, graph.initializers.values())
+    for node in model.graph.all_nodes():
+        if node.op_type == "Constant":
+            yield from filter(is_external, node.outputs)
 
 
 def is_external(value: ir.Value) -> bool:

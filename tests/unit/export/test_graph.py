@@ -19,6 +19,7 @@ from facealign.export.graph import (
     graph_facts,
     graph_from_bytes,
     node_counts,
+    node_label,
     parameter_count,
     read_graph,
 )
@@ -216,3 +217,22 @@ def test_read_graph_refuses_other_file(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match=r"`.*model\.onnx` is no ONNX model; check the file"):
         read_graph(path)
+
+
+@pytest.mark.parametrize(
+    ("node", "label"),
+    [
+        pytest.param(ir.node("Sink", [ir.val("x")], name="n"), "Sink `n`", id="its-name"),
+        pytest.param(
+            ir.node("Relu", [ir.val("x")], outputs=[ir.val("y")]), "Relu `y`", id="output"
+        ),
+        pytest.param(
+            ir.node("TopK", [ir.val("x")], outputs=[ir.val(""), ir.val("i")]),
+            "TopK `i`",
+            id="first-named-output",
+        ),
+        pytest.param(ir.node("Sink", [None, ir.val("x")], num_outputs=0), "Sink `x`", id="input"),
+    ],
+)
+def test_node_label_finds_a_name_for_every_node(node: ir.Node, label: str) -> None:
+    assert node_label(node) == label

@@ -16,19 +16,17 @@ from make_checkpoint import recipe_state_dict
 
 from facealign.bundle import Manifest, read_bundle
 from facealign.errors import OutputError, ParityError, TargetError
-from facealign.export.graph import graph_from_bytes
+from facealign.export.graph import graph_from_bytes, node_counts
 from facealign.export.passes.simplify import simplify
 from facealign.models.families.slpt import FAMILY
 from facealign.pipeline import compile as compiling
 from facealign.pipeline.compile import CompileRequest, compile_checkpoint, load_model
 from facealign.pipeline.contents import check_same_network
 from facealign.pipeline.progress import STAGES, Stage
-from facealign.pipeline.targets import FormRequest, check_targets
+from facealign.pipeline.targets import FormRequest, check_targets, form_of
 from facealign.runtime import open_session
 from facealign.targets import targets_from_names
-from tests.conformance.tiny import tiny_checkpoint, tiny_detection
 
-SDFL = "sdfl/l-grl-vgg-bn"
 SETTINGS = {"heads": 4}
 PARITY_PX = 0.01
 
@@ -54,21 +52,6 @@ class Recorder:
                 recorder.totals.add(total)
 
         yield Running()
-
-
-@pytest.fixture(scope="module")
-def request_of_sdfl(tmp_path_factory: pytest.TempPathFactory) -> CompileRequest:
-    """Return the request for a tiny SDFL, traced four times as fast as a tiny SLPT."""
-    folder = tmp_path_factory.mktemp("sdfl")
-    detection = tiny_detection(SDFL)
-    assets = detection.family.made_up_assets(detection.hyperparameters)
-    torch.save(dict(tiny_checkpoint(SDFL).state_dict), folder / "tiny.pt")
-    np.save(folder / "graph.npy", assets["graph"])
-    return CompileRequest(
-        checkpoint=folder / "tiny.pt",
-        folder=folder / "tiny.bundle",
-        assets=(f"graph={folder / 'graph.npy'}",),
-    )
 
 
 @pytest.fixture(scope="module")
@@ -129,22 +112,25 @@ def test_compile_checkpoint_writes_nothing_when_parity_fails(
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_compile_checkpoint_writes_what_its_targets_read(
+def test_compile_checkpoint_writes_what_its_targets_read_in_the_form_asked_for(
     request_of_sdfl: CompileRequest, tmp_path: Path
 ) -> None:
     folder, names = tmp_path / "old.bundle", ("jetpack-6.0", "tensorrt-11")
+    form = FormRequest(names, graph_convolution="gather")
     recorder = Recorder()
 
-    compiled = compile_checkpoint(
-        replace(request_of_sdfl, folder=folder, form=FormRequest(names)), recorder
-    )
+    compiled = compile_checkpoint(replace(request_of_sdfl, folder=folder, form=form), recorder)
 
     bundle = read_bundle(folder)
     entry = bundle.manifest.graphs["fp32"]
     assert recorder.texts["simplify"].endswith("nodes of opset 17, standard operators only")
-    assert entry.opset == 17
     assert compiled.parity.max_px <= PARITY_PX
     graph = graph_from_bytes(bundle.read_file(entry.file))
+    operators = node_counts(graph)
+    assert "Gather" in operators
+    assert "SparseGraphConv" not in operators
+    assert (entry.opset, entry.node_count) == (17, sum(operators.values()))
+    assert bundle.manifest.options == form_of(form).options
     check_targets({"fp32": graph}, targets_from_names(names))
     with open_session(folder) as session:  # its self-test passes
         assert session is not None

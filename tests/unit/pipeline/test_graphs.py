@@ -24,6 +24,10 @@ from facealign.pipeline.verify import Points, measure_reduced, remembered_points
 from tests.unit.pipeline.small_network import Told
 
 Spoil = Callable[[ir.Model], None]
+PURPOSES = {
+    "fp16": "TensorRT, and any engine with FP16 kernels",
+    "int8": "TensorRT 10.3 and later",
+}
 SAME_PX = 1e-4  # the same graph, opened twice; measured 0
 
 
@@ -73,7 +77,7 @@ def test_shipped_graph_is_a_whole_file(shipped: dict[str, ShippedGraph], precisi
     assert graph.entry.file == f"model.{precision}.onnx"
     assert graph.entry.opset == OPSET
     assert graph.entry.node_count == len(graph_from_bytes(graph.data).graph)
-    assert graph.entry.purpose.startswith("TensorRT")
+    assert graph.entry.purpose == PURPOSES[precision]
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
@@ -236,4 +240,5 @@ def test_shipped_int8_is_written_for_its_targets(
     graphs = reduced_graphs_of(real_graph, alone, replace(reference, form=form), Told())
 
     assert graphs["int8"].entry.opset == 17
+    assert graphs["int8"].entry.purpose == "its older targets, and TensorRT 10.3 and later"
     check_targets({"int8": graph_from_bytes(graphs["int8"].data)}, form.targets)

@@ -111,6 +111,39 @@ def test_rules_look_into_bodies(lint: Lint) -> None:
     assert "grid-sample-opset" in {each.rule for each in found}
 
 
+BODY = """
+g (float[4] x) => (float[4] y) {{ y = local.Outer(x) }}
+<domain: "local", opset_import: ["": 19, "local": 1]>
+Outer (x) => (y) {{ [inner] y = {domain}.{name}(x) }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "why"),
+    [
+        pytest.param("Any", "jetpack-6.2", "has no function body, so TensorRT 10.3.0", id="plugin"),
+        pytest.param("Any", "onnxruntime", "which ONNX Runtime does not have", id="onnxruntime"),
+        pytest.param("Relu", "jetpack-6.2", "it takes the built-in Relu", id="mistaken"),
+    ],
+)
+def test_custom_operators_are_found_in_the_body_of_another(
+    lint: Lint, name: str, target: str, why: str
+) -> None:
+    found = lint(BODY.format(domain="local", name=name), target, domains=DOMAINS)
+
+    (error,) = [each for each in found if each.severity == "error"]
+    assert (error.rule, error.nodes) == ("custom-operators", ("inner",))
+    assert why in error.why
+
+
+def test_unused_domains_knows_those_of_bodies(lint: Lint) -> None:
+    text = BODY.format(domain="facealign", name="PatchCrop").replace("1]", '1, "facealign": 1]')
+
+    found = lint(text, "tensorrt-11", domains=f'{DOMAINS}, "facealign": 1')
+
+    assert {each.rule for each in found} == {"custom-operators"}
+
+
 TWINS = """
 g (float[4] x) => (float[4] z) { y = local.Twice(x) z = %s.Twice(y) }
 <domain: "local", opset_import: ["": 19]> Twice (x) => (y) { y = Add(x, x) }

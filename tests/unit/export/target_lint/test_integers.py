@@ -18,6 +18,10 @@ ENDS = """
 g (float[4] x) => (float[n] y) <int64[1] one = {1}, int64[1] big = {9223372036854775807}>
 { [s] y = Slice(x, one, big) }
 """
+STARTS = """
+g (float[4] x) => (float[n] y) <int64[1] big = {9223372036854775807}, int64[1] one = {1},
+ int64[1] axis = {0}, int64[1] back = {-1}> { [s] y = Slice(x, big, one, axis, back) }
+"""
 IMAGE = "g (uint8[4] image) => (float[4] y) { [up] y = Cast<to = 1>(image) }"
 
 
@@ -35,8 +39,9 @@ def texts(found: list[Finding], rule: str) -> list[str]:
         ),
         (LARGE % (2**31 - 1), []),
         (ENDS, []),
+        (STARTS, []),
     ],
-    ids=["interface", "too-large", "largest", "ends-of-slice"],
+    ids=["interface", "too-large", "largest", "ends-of-slice", "starts-of-slice"],
 )
 def test_int64_range_warns_before_9(lint: Lint, text: str, expected: list[str]) -> None:
     assert texts(lint(text, "jetpack-6.0", opset=17), "int64-range") == expected

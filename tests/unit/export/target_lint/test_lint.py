@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
@@ -46,6 +47,57 @@ def test_broken_standard_is_the_only_finding(lint: Lint, target: str) -> None:
     assert (found.severity, found.rule) == ("error", "onnx-standard")
     assert "\n" not in str(found)
     assert str(found).startswith("the ONNX checker refuses the graph: ")
+
+
+WEIGHTED = """
+g (float[4] x) => (float[4] y) <float[4] b = {1, 2, 3, 4}>
+{
+  k = Constant<value = float[4] {1, 2, 3, 4}>()
+  p = Add(x, b)
+  q = Add(p, k)
+  y = %s
+}
+"""
+
+
+def with_weights_outside(text: str) -> ir.Model:
+    """Return the graph of a text, whose weights are said to lie in a file that there is none of."""
+    proto = onnx.parser.parse_model(f'<ir_version: 9, opset_import: ["": 19]>\n{text}')
+    attribute = proto.graph.node[0].attribute[0]
+    for tensor in (proto.graph.initializer[0], attribute.t):
+        tensor.CopyFrom(onnx.numpy_helper.from_array(np.ones(4, np.float32), tensor.name))
+        onnx.external_data_helper.set_external_data(tensor, "none.bin")
+        tensor.ClearField("raw_data")
+    return ir.from_proto(proto)
+
+
+@pytest.mark.parametrize(
+    ("end", "rules"),
+    [
+        pytest.param("Relu(q)", ["external-data", "external-data"], id="right"),
+        pytest.param("Mul(q)", ["onnx-standard"], id="too-few-inputs"),
+        pytest.param("Relu(nowhere)", ["onnx-standard"], id="nothing-gives-it"),
+    ],
+)
+def test_broken_standard_is_found_beside_weights_in_another_file(
+    end: str, rules: list[str]
+) -> None:
+    (report,) = lint_graph(
+        with_weights_outside(WEIGHTED % end), targets_from_names(["tensorrt-11"])
+    )
+
+    assert [each.rule for each in report.findings if each.severity != "note"] == rules
+
+
+def test_lint_graph_takes_a_function_of_another_opset(lint: Lint) -> None:
+    text = """
+    g (float[4] x) => (float[4] y) { y = local.Twice(x) }
+    <domain: "local", opset_import: ["": 17]> Twice (x) => (y) { [inner] y = Celu(x) }
+    """
+
+    found = lint(text, "tensorrt-11", domains=', "local": 1')
+
+    assert ("operator-unknown", ("inner",)) in [(each.rule, each.nodes) for each in found]
 
 
 def test_nodes_that_are_taken_for_others_are_judged_no_further(lint: Lint) -> None:

@@ -141,6 +141,31 @@ def test_grid_sample_opset_is_less_sure_after_the_last_report(
     assert found.certainty == certainty
 
 
+@pytest.mark.parametrize(("target", "opset"), [("jetpack-6.0", 17), ("jetpack-6.2", 19)])
+def test_grid_sample_opset_says_which_opset_the_target_reads(
+    lint: Lint, target: str, opset: int
+) -> None:
+    text = SAMPLE % 'mode = "linear"'
+
+    (found,) = [each for each in lint(text, target, opset=20) if each.rule == "grid-sample-opset"]
+
+    assert found.fix == f"export with opset {opset}"
+
+
+@pytest.mark.parametrize(
+    ("target", "ranks"),
+    [("tensorrt-11", "4-D before 11.2"), ("jetpack-7.2.2", "4-D, or from 11.2 on 5-D")],
+)
+def test_grid_sample_rank_says_which_the_target_reads(lint: Lint, target: str, ranks: str) -> None:
+    text = """
+    g (float[1, 2, 4] x, float[1, 3, 1] grid) => (float[1, 2, 3] y) { [s] y = GridSample(x, grid) }
+    """
+
+    found = [each.fix for each in lint(text, target) if each.rule == "grid-sample-rank"]
+
+    assert found == [f"it must be {ranks}"] * 2
+
+
 @pytest.mark.parametrize("target", ["jetpack-5.1", "tensorrt-11"])
 def test_grid_sample_of_opset_17_is_taken_everywhere(lint: Lint, target: str) -> None:
     found = lint(SAMPLE % 'mode = "bilinear"', target, opset=17)
@@ -165,6 +190,13 @@ def test_operator_restrictions_passes_on_the_words_of_the_table(lint: Lint) -> N
     assert [each.rule for each in old] == ["operator-restrictions"]
     assert "Broadcasting between inputs is not supported" in old[0].why
     assert new == []
+
+
+def test_operator_restrictions_says_the_same_of_two_tables_once(lint: Lint) -> None:
+    (found,) = lint(ATTENTION, "tensorrt-11", opset=23)
+
+    assert (found.severity, found.rule) == ("note", "operator-restrictions")
+    assert found.why.startswith("Attention `a` is restricted in 11.1: Q, K, V and attn_mask must")
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,12 @@ g (float[1, 2, 4, 4] x, float[1, 3, 3, 2] grid) => (float[1, 2, 3, 3] z)
 { half = Cast<to = 10>(x) map = Cast<to = 1>(half) [s] z = GridSample(%s, grid) }
 """
 ATTENTION = """
-g (float16[2, 4, 8] q, float16[2, 8, 4] k, float16[2, 4, 8] v) => (float16[2, 4, 8] y)
-{ a = MatMul(q, k) [soft] b = Softmax(a) c = Identity(b) y = %s }
+g (float16[2, 4, 8] q, float16[2, 8, 4] k, float16[2, 4, 8] v, bool[4, 4] m)
+=> (float16[2, 4, 8] y) <float16 s = {2}, float16 least = {-9},
+ int64[1] zero = {0}, int64[1] four = {4}, int64[1] two = {2}>
+{ a = %s d = Div(a, s) e = Where(m, d, least) [soft] b = Softmax(e) c = Identity(b) y = %s }
 """
+SCORES = "MatMul(q, k)"
 
 
 def of_rule(found: list[Finding], rule: str) -> list[tuple[str, tuple[str, ...]]]:
@@ -39,6 +42,29 @@ def of_rule(found: list[Finding], rule: str) -> list[tuple[str, tuple[str, ...]]
 )
 def test_precision_of_gpu_finds_bf16(lint: Lint, text: str, target: str, severity: str) -> None:
     assert of_rule(lint(text, target), "precision-of-gpu") == [(severity, ("up",))]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "g (bfloat16[4] x) => (bfloat16[4] z) { [n] y = Relu(x) z = Relu(y) }",
+        "g (bfloat16[4] x) => (float[4] y) { [n] y = Cast<to = 1>(x) }",
+    ],
+    ids=["computed", "cast"],
+)
+def test_precision_of_gpu_finds_bf16_that_comes_in(lint: Lint, text: str) -> None:
+    assert of_rule(lint(text, "tensorrt-10.3"), "precision-of-gpu") == [("warning", ("n",))]
+
+
+@pytest.mark.parametrize(
+    ("target", "fix"), [("jetpack-6.0", "use FP32"), ("tensorrt-10.3", "use FP16")]
+)
+def test_precision_of_gpu_says_what_the_target_takes_instead_of_bf16(
+    lint: Lint, target: str, fix: str
+) -> None:
+    found = [each for each in lint(BRAIN, target, opset=17) if each.severity != "note"]
+
+    assert [(each.rule, each.fix) for each in found] == [("precision-of-gpu", fix)]
 
 
 @pytest.mark.parametrize(("text", "target"), [(BRAIN, "jetpack-6.2"), (HALF, "tensorrt-10.3")])
@@ -127,23 +153,29 @@ def test_grid_sample_in_half_allows_fp16_map(lint: Lint) -> None:
 
 
 @pytest.mark.parametrize(
-    ("end", "target", "expected"),
+    ("parts", "target", "expected"),
     [
-        pytest.param("MatMul(c, v)", "jetpack-7.2.2", [("note", ("soft",))], id="11.4.1"),
-        pytest.param("MatMul(c, v)", "jetpack-7.2", [], id="10.16"),
-        pytest.param("Transpose<perm = [0, 1, 2]>(v)", "jetpack-7.2.2", [], id="no-product"),
+        pytest.param((SCORES, "MatMul(c, v)"), "jetpack-7.2.2", [("note", ("soft",))], id="11.4.1"),
+        pytest.param((SCORES, "MatMul(c, v)"), "jetpack-7.2", [], id="10.16"),
+        pytest.param((SCORES, "Identity(v)"), "jetpack-7.2.2", [], id="no-product-behind"),
+        pytest.param(
+            ("Slice(q, zero, four, two)", "MatMul(c, v)"),
+            "jetpack-7.2.2",
+            [],
+            id="no-product-before",
+        ),
     ],
 )
 def test_half_attention_is_noted_from_11_3_on(
-    lint: Lint, end: str, target: str, expected: list[tuple[str, tuple[str, ...]]]
+    lint: Lint, parts: tuple[str, str], target: str, expected: list[tuple[str, tuple[str, ...]]]
 ) -> None:
-    assert of_rule(lint(ATTENTION % end, target), "half-attention") == expected
+    assert of_rule(lint(ATTENTION % parts, target), "half-attention") == expected
 
 
 def test_operator_types_says_what_the_table_has(lint: Lint) -> None:
     text = "g (int32[4] x) => (int32[4] y) { [c] y = Clip(x) }"
 
-    (found,) = [each for each in lint(text, "tensorrt-11") if each.rule == "operator-types"][:1]
+    (found,) = [each for each in lint(text, "tensorrt-11") if each.rule == "operator-types"]
 
     assert str(found) == (
         "Clip `c` is INT32, and 11.1 has it for FP32, FP16, BF16 alone; cast to FLOAT before it"

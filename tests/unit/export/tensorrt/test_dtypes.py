@@ -25,7 +25,7 @@ def test_unknown_types_finds_operator_that_inference_does_not_know(find: Find) -
     text = "g (float[1] x) => (y) { [n] y = Unheard(x) }"
 
     assert find(unknown_types, text) == [
-        "`y` of Unheard `n` has no inferred type; infer shapes first"
+        "`y` of Unheard `n` has no inferred type; infer shapes, or state it in the file"
     ]
 
 
@@ -127,12 +127,13 @@ def test_mixed_types_finds(find: Find, node: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "node", ["Gather(x, i)", "Reshape(x, i)", "Resize(h, , s)", "GridSample(h4, g4)"]
+    "node",
+    ["Gather(x, i)", "Reshape(x, i)", "Resize(h, , s)", "GridSample(h4, g4)", "Dropout(h, r)"],
 )
 def test_mixed_types_allows_types_of_their_own(find: Find, node: str) -> None:
     text = f"""
     g (float[2] x, int64[1] i, float16[1, 1, 2, 2] h, float[4] s,
-       float16[1, 1, 2, 2] h4, float[1, 2, 2, 2] g4) => (y) {{ y = {node} }}
+       float16[1, 1, 2, 2] h4, float[1, 2, 2, 2] g4, float r) => (y) {{ y = {node} }}
     """
 
     assert find(mixed_types, text) == []

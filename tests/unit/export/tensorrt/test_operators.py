@@ -73,7 +73,7 @@ def test_grid_sample_settings_finds_mode(find: Find, mode: str) -> None:
     assert find(grid_sample_settings, SAMPLE % f'mode = "{mode}"') == [
         (
             f"GridSample `s` has mode '{mode}'; TensorRT reads it as nearest, so write one of "
-            "bilinear, nearest, bicubic at opset 19"
+            "bilinear, nearest, bicubic at opset 19 or below"
         )
     ]
 
@@ -326,7 +326,10 @@ NORM = (
 @pytest.mark.parametrize("outputs", ["z, y", "z, a, y"])
 def test_layer_normalization_finds_statistics(find: Find, outputs: str) -> None:
     assert find(layer_normalization, NORM % (outputs, "")) == [
-        "LayerNormalization `l` gives mean or deviation; TensorRT gives its first output alone"
+        (
+            "LayerNormalization `l` gives mean or deviation; use its first output alone, as "
+            "TensorRT gives no other"
+        )
     ]
 
 

@@ -16,6 +16,7 @@ from facealign.export.tensorrt.quantizers import (
     weight_axes,
     zero_points,
 )
+from facealign.export.tensorrt.values import Rule
 
 Find = Callable[..., list[str]]
 ACTIVATION = """
@@ -95,6 +96,24 @@ def test_zero_points_finds_computed(find: Find) -> None:
     assert find(zero_points, text) == [
         "QuantizeLinear `q` has a zero point that is not in the graph; make it a constant 0"
     ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "name", "what"), [(zero_points, "z", "zero point"), (scales, "s", "scale")]
+)
+def test_numbers_in_another_file_are_not_called_absent(
+    model_from_text: Callable[[str], ir.Model], rule: Rule, name: str, what: str
+) -> None:
+    model = model_from_text(ACTIVATION % ("1", "int8", "0"))
+    value = model.graph.initializers[name]
+    assert value.dtype is not None
+    value.const_value = ir.ExternalTensor(
+        "none.bin", 0, 1, value.dtype, shape=ir.Shape([]), name=name
+    )
+
+    assert [str(problem) for problem in rule(model)] == both(
+        f"has a {what} that lies in another file; save the model as one file"
+    )
 
 
 def test_zero_points_allows_zero(find: Find) -> None:
