@@ -28,6 +28,8 @@ __all__ = ["Form", "LayerNormalizationForm", "Opset", "lower"]
 
 logger = logging.getLogger(__name__)
 
+_SOURCES = (17, 18, 19)
+
 Form = Literal["standard", "function", "plugin", "gather"]
 LayerNormalizationForm = Literal["standard", "decomposed"]
 Opset = Literal[17, 19]
@@ -62,6 +64,12 @@ def lower(
     Raises:
         GraphContractError: If the graph cannot be written that way; it names the node.
     """
+    source = model.opset_imports.get("", 0)
+    if source not in _SOURCES:
+        raise GraphContractError(
+            f"only graphs of opset 17 to 19 can be written in other forms, got {source}; "
+            "export it as opset 19"
+        )
     lowered, modified = model.clone(), False
     for name, step in _steps(patch_crop, graph_convolution, layer_normalization):
         if step(lowered).modified:
@@ -70,7 +78,7 @@ def lower(
             logger.info("no %s in the graph; it stays as it is", name)
     if modified:
         _share_and_drop(lowered)
-    if opset < lowered.opset_imports.get("", 0):
+    if opset < source:
         modified |= LowerOpsetPass()(lowered).modified
     if not modified:
         return lowered

@@ -197,6 +197,29 @@ def test_lower_names_what_cannot_be_said(model_from_text: Parse) -> None:
         lower(model, patch_crop="gather")
 
 
+@pytest.mark.parametrize(
+    "choice",
+    [{}, {"opset": 17}, {"patch_crop": "plugin"}, {"patch_crop": "gather"}],
+    ids=["nothing", "opset-17", "plugin", "gather"],
+)
+def test_lower_refuses_an_opset_whose_grid_sample_is_another(
+    model_from_text: Parse, choice: dict[str, Any]
+) -> None:
+    model = model_from_text(WHOLE)
+    model.graph.opset_imports[""] = 20
+
+    with pytest.raises(GraphContractError, match="only graphs of opset 17 to 19 .*, got 20"):
+        lower(model, **choice)
+
+
+def test_lower_refuses_a_graph_that_does_not_say_its_opset(model_from_text: Parse) -> None:
+    model = model_from_text(WHOLE)
+    model.graph.opset_imports["ai.onnx"] = model.graph.opset_imports.pop("")
+
+    with pytest.raises(GraphContractError, match="only graphs of opset 17 to 19 .*, got 0"):
+        lower(model, opset=17)
+
+
 def test_lower_refuses_what_the_checker_refuses(model_from_text: Parse) -> None:
     model = model_from_text(WHOLE)
     model.graph.outputs[0].shape = ir.Shape([2, 2, 9])
