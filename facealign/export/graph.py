@@ -23,6 +23,7 @@ __all__ = [
     "finish_graph",
     "graph_facts",
     "graph_from_bytes",
+    "infer_and_check",
     "node_counts",
     "node_label",
     "node_name",
@@ -57,15 +58,24 @@ def finish_graph(model: ir.Model, *, metadata: Mapping[str, str]) -> ir.Model:
             value.shape = _with_named_batch(value.shape) if value.is_graph_output() else None
     for value in model.graph.inputs:
         value.shape = _with_named_batch(value.shape)
+    return infer_and_check(model)
+
+
+def infer_and_check(model: ir.Model) -> ir.Model:
+    """Return `model` with the types and shapes of all values; it is checked.
+
+    Raises:
+        GraphContractError: If the ONNX checker or strict shape inference refuses the graph.
+    """
     try:
         proto = onnx.shape_inference.infer_shapes(
             ir.to_proto(model), check_type=True, strict_mode=True, data_prop=True
         )
     except onnx.shape_inference.InferenceError as error:
         raise GraphContractError(_refused(error)) from error
-    finished = ir.from_proto(proto)
-    check_onnx(finished)
-    return finished
+    inferred = ir.from_proto(proto)
+    check_onnx(inferred)
+    return inferred
 
 
 def check_onnx(model: ir.Model) -> None:

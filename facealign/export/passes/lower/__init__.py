@@ -8,25 +8,28 @@ those passes know coordinates by the GridSample that reads them.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from typing import Literal
 
-import onnx
 import onnx_ir as ir
 from onnx_ir.passes import InPlacePass
 from onnx_ir.passes import common as library
 
 from facealign.errors import GraphContractError
-from facealign.export.graph import check_onnx
+from facealign.export.graph import infer_and_check
+from facealign.export.passes.lower.custom_operator import drop_functions
 from facealign.export.passes.lower.gather_patch_crop import GatherPatchCropPass
 from facealign.export.passes.lower.layer_normalization import DecomposeLayerNormalizationPass
 from facealign.export.passes.lower.lower_opset import LowerOpsetPass
-from facealign.export.passes.lower.patch_crop import CustomPatchCropPass
-from facealign.export.passes.lower.sparse_graph_conv import SparseGraphConvPass
+from facealign.export.passes.lower.patch_crop import PATCH_CROP, CustomPatchCropPass
+from facealign.export.passes.lower.sparse_graph_conv import SPARSE_GRAPH_CONV, SparseGraphConvPass
 
 __all__ = ["Form", "LayerNormalizationForm", "Opset", "lower"]
 
 logger = logging.getLogger(__name__)
+
+_SOURCES = (17, 18, 19)
 
 Form = Literal["standard", "function", "plugin", "gather"]
 LayerNormalizationForm = Literal["standard", "decomposed"]
@@ -62,6 +65,12 @@ def lower(
     Raises:
         GraphContractError: If the graph cannot be written that way; it names the node.
     """
+    source = model.opset_imports.get("", 0)
+    if source not in _SOURCES:
+        raise GraphContractError(
+            f"only graphs of opset 17 to 19 can be written in other forms, got {source}; "
+            "export it as opset 19"
+        )
     lowered, modified = model.clone(), False
     for name, step in _steps(patch_crop, graph_convolution, layer_normalization):
         if step(lowered).modified:
@@ -70,11 +79,16 @@ def lower(
             logger.info("no %s in the graph; it stays as it is", name)
     if modified:
         _share_and_drop(lowered)
-    if opset < lowered.opset_imports.get("", 0):
+    if opset < source:
         modified |= LowerOpsetPass()(lowered).modified
     if not modified:
         return lowered
-    return _checked(lowered, has_bodies="plugin" not in {patch_crop, graph_convolution})
+    _check_names(lowered.graph)
+    checked = infer_and_check(lowered)
+    # Only now: without its body nobody could infer what an operator of ours gives, or check it.
+    forms = {PATCH_CROP: patch_crop, SPARSE_GRAPH_CONV: graph_convolution}
+    drop_functions(checked, [op_type for op_type, form in forms.items() if form == "plugin"])
+    return checked
 
 
 def _steps(
@@ -84,9 +98,12 @@ def _steps(
     if patch_crop == "gather":
         yield "patch crop", GatherPatchCropPass()
     elif patch_crop != "standard":
-        yield "patch crop", CustomPatchCropPass(has_body=patch_crop == "function")
+        yield "patch crop", CustomPatchCropPass()
     if graph_convolution != "standard":
-        yield "graph convolution", SparseGraphConvPass(graph_convolution)
+        form: Literal["gather", "function"] = (
+            "gather" if graph_convolution == "gather" else "function"
+        )
+        yield "graph convolution", SparseGraphConvPass(form)
     if layer_normalization != "standard":
         yield "LayerNormalization", DecomposeLayerNormalizationPass()
 
@@ -97,16 +114,14 @@ def _share_and_drop(model: ir.Model) -> None:
     library.RemoveUnusedNodesPass()(model)
 
 
-def _checked(model: ir.Model, *, has_bodies: bool) -> ir.Model:
-    """Return `model` with the shapes of all values, as the ONNX checker accepts it."""
-    # Without its body nobody can infer what an operator of ours gives; the pass has said it.
-    try:
-        proto = onnx.shape_inference.infer_shapes(
-            ir.to_proto(model), check_type=True, strict_mode=has_bodies, data_prop=True
-        )
-    except onnx.shape_inference.InferenceError as error:
-        raise GraphContractError(f"the ONNX checker refuses the graph: {error}") from error
-    checked = ir.from_proto(proto)
-    if has_bodies:
-        check_onnx(checked)
-    return checked
+def _check_names(graph: ir.Graph) -> None:
+    """Refuse a graph that already had a value called as a new one is: in a file they are one."""
+    values = {*graph.inputs, *graph.initializers.values()}
+    values |= {output for node in graph for output in node.outputs}
+    counts = Counter(value.name for value in values if value.name)
+    for name, count in counts.items():
+        if count > 1:
+            raise GraphContractError(
+                f"two values of the lowered graph would be called `{name}`; "
+                "rename the one that the graph has"
+            )

@@ -14,12 +14,19 @@ What decides who runs such a node, read in onnx-tensorrt's sources, not run on a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import onnx
 import onnx_ir as ir
 
-__all__ = ["DOMAIN", "PLUGIN_NAMESPACE", "PLUGIN_VERSION", "add_function", "custom_node"]
+__all__ = [
+    "DOMAIN",
+    "PLUGIN_NAMESPACE",
+    "PLUGIN_VERSION",
+    "add_function",
+    "custom_node",
+    "drop_functions",
+]
 
 DOMAIN = "facealign"
 PLUGIN_NAMESPACE = "facealign"  # the domain: TensorRT from 10.10 on looks that up too
@@ -43,8 +50,8 @@ def custom_node(
     return ir.node(op_type, inputs, attributes, domain=DOMAIN, outputs=[output], name=name)
 
 
-def add_function(model: ir.Model, body: str | None) -> None:
-    """Import our domain into a model and, where there is one, add an operator's body.
+def add_function(model: ir.Model, body: str) -> None:
+    """Import our domain into a model and add an operator's body.
 
     Args:
         model: It is changed.
@@ -52,9 +59,14 @@ def add_function(model: ir.Model, body: str | None) -> None:
     """
     model.graph.opset_imports[DOMAIN] = _DOMAIN_VERSION
     model.ir_version = max(model.ir_version, _FIRST_IR_VERSION)
-    if body is None:
-        return
     header = f'<domain: "{DOMAIN}", opset_import: ["": {model.opset_imports[""]}]>'
     proto = onnx.parser.parse_function(f"{header}\n{body}")
     function = ir.serde.deserialize_function(proto)
     model.functions[function.identifier()] = function
+
+
+def drop_functions(model: ir.Model, op_types: Collection[str]) -> None:
+    """Take the bodies of these operators of ours out of a model; the nodes stay."""
+    for identifier in list(model.functions):
+        if identifier[0] == DOMAIN and identifier[1] in op_types:
+            del model.functions[identifier]

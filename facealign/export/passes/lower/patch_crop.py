@@ -25,16 +25,9 @@ class CustomPatchCropPass(InPlacePass):
 
     ``features`` is ``(B, C, H, W)``, ``grid`` ``(B, P, N, 2)``, x before y in the units of
     GridSample without aligned corners: cell c of W is at ``(2 c + 1) / W - 1``. What lies outside
-    the map is 0. The result is ``(B, C, P, N)``.
-
-    Args:
-        has_body: Whether the model gets the operator's function body, by which every runtime that
-            knows no kernel for it runs it; see `custom_operator` for who needs it without.
+    the map is 0. The result is ``(B, C, P, N)``. The model gets the operator's function body, by
+    which every runtime that knows no kernel for it runs it.
     """
-
-    def __init__(self, *, has_body: bool) -> None:
-        super().__init__()
-        self._has_body = has_body
 
     def call(self, model: ir.Model) -> PassResult:
         """Rewrite every patch crop; a GridSample of another kind stays."""
@@ -42,7 +35,7 @@ class CustomPatchCropPass(InPlacePass):
         for node in found:
             _replace(model.graph, node)
         if found:
-            add_function(model, _BODY if self._has_body else None)
+            add_function(model, _BODY)
         return PassResult(model, modified=bool(found))
 
 

@@ -40,11 +40,11 @@ class SparseGraphConvPass(InPlacePass):
     FP16 every term is rounded, where a product would add them up in FP32 on most engines.
 
     Args:
-        form: ``function`` is the operator with its function body, ``plugin`` without, see
-            `custom_operator`; ``gather`` is Gather, Mul and ReduceSum.
+        form: ``function`` is the operator with its function body, ``gather`` is Gather, Mul and
+            ReduceSum.
     """
 
-    def __init__(self, form: Literal["function", "plugin", "gather"]) -> None:
+    def __init__(self, form: Literal["function", "gather"]) -> None:
         super().__init__()
         self._form = form
 
@@ -58,7 +58,7 @@ class SparseGraphConvPass(InPlacePass):
                 self._replace(model.graph, node, weights.operands(node, adjacency))
                 modified = True
         if modified and self._form != "gather":
-            add_function(model, _BODY if self._form == "function" else None)
+            add_function(model, _BODY)
         return PassResult(model, modified=modified)
 
     def _replace(self, graph: ir.Graph, node: ir.Node, operands: tuple[ir.Value, ...]) -> None:

@@ -6,7 +6,7 @@ import onnx_ir as ir
 import pytest
 
 from facealign.export.graph import check_onnx
-from facealign.export.passes.lower.custom_operator import add_function, custom_node
+from facealign.export.passes.lower.custom_operator import add_function, custom_node, drop_functions
 
 Parse = Callable[[str], ir.Model]
 
@@ -44,10 +44,19 @@ def test_add_function_raises_ir_version_to_the_first_with_functions(
     assert model.ir_version == 8
 
 
-def test_add_function_without_body_only_imports_the_domain(model_from_text: Parse) -> None:
+def test_add_function_imports_the_domain(model_from_text: Parse) -> None:
     model = model_from_text(PLAIN)
 
-    add_function(model, None)
+    add_function(model, BODY)
 
     assert dict(model.opset_imports) == {"": 19, "facealign": 1}
-    assert len(model.functions) == 0
+
+
+def test_drop_functions_keeps_those_of_other_operators(model_from_text: Parse) -> None:
+    model = model_from_text(PLAIN)
+    add_function(model, BODY)
+    add_function(model, BODY.replace("Twice", "Double"))
+
+    drop_functions(model, ["Twice"])
+
+    assert list(model.functions) == [("facealign", "Double", "")]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from facealign.errors import GraphContractError
 from facealign.export.graph import bytes_from_graph, node_counts
-from facealign.export.passes.lower import lower
+from facealign.export.passes.lower import Form, Opset, lower
 
 Parse = Callable[[str], ir.Model]
 Run = Callable[[ir.Model, Mapping[str, NDArray[np.generic]]], dict[str, NDArray[np.float32]]]
@@ -140,13 +140,52 @@ def test_lower_reads_a_map_of_two_crops_once(model_from_text: Parse) -> None:
     assert [node.op_type for node in readers] == ["Reshape"]
 
 
-def test_lower_without_bodies_keeps_shapes_of_what_it_cannot_infer(model_from_text: Parse) -> None:
+def test_lower_knows_shapes_of_what_has_no_body(model_from_text: Parse) -> None:
     lowered = lower(model_from_text(WHOLE), patch_crop="plugin", graph_convolution="plugin")
 
     values = {value.name: value for node in lowered.graph for value in node.outputs}
     sizes = [str(values[name].shape) for name in ("first", "mixed")]
     assert sizes == ["[B,3,1,8]", "[unk__0,3,8]"]
     assert len(lowered.functions) == 0
+
+
+@pytest.mark.parametrize("opset", [17, 19])
+def test_plugin_form_is_the_function_form_without_bodies(
+    model_from_text: Parse, opset: Opset
+) -> None:
+    function = lower(
+        model_from_text(WHOLE), patch_crop="function", graph_convolution="function", opset=opset
+    )
+
+    plugin = lower(
+        model_from_text(WHOLE), patch_crop="plugin", graph_convolution="plugin", opset=opset
+    )
+
+    function.functions.clear()
+    assert bytes_from_graph(plugin) == bytes_from_graph(function)
+
+
+@pytest.mark.parametrize(
+    ("patch_crop", "graph_convolution", "left"),
+    [("plugin", "function", "SparseGraphConv"), ("function", "plugin", "PatchCrop")],
+)
+def test_plugin_form_of_one_operator_keeps_the_body_of_the_other(
+    model_from_text: Parse, patch_crop: Form, graph_convolution: Form, left: str
+) -> None:
+    lowered = lower(
+        model_from_text(WHOLE), patch_crop=patch_crop, graph_convolution=graph_convolution
+    )
+
+    assert [name for _, name, _ in lowered.functions] == [left]
+
+
+def test_plugin_form_does_not_run_without_a_kernel(
+    model_from_text: Parse, run: Run, feeds: dict[str, NDArray[np.float32]]
+) -> None:
+    lowered = lower(model_from_text(WHOLE), patch_crop="plugin")
+
+    with pytest.raises(Exception, match="facealign:PatchCrop"):
+        run(lowered, feeds)
 
 
 def test_lower_twice_is_lower_once(model_from_text: Parse) -> None:
@@ -197,12 +236,57 @@ def test_lower_names_what_cannot_be_said(model_from_text: Parse) -> None:
         lower(model, patch_crop="gather")
 
 
-def test_lower_refuses_what_the_checker_refuses(model_from_text: Parse) -> None:
+@pytest.mark.parametrize(
+    "choice",
+    [{}, {"opset": 17}, {"patch_crop": "plugin"}, {"patch_crop": "gather"}],
+    ids=["nothing", "opset-17", "plugin", "gather"],
+)
+def test_lower_refuses_an_opset_whose_grid_sample_is_another(
+    model_from_text: Parse, choice: dict[str, Any]
+) -> None:
+    model = model_from_text(WHOLE)
+    model.graph.opset_imports[""] = 20
+
+    with pytest.raises(GraphContractError, match=r"only graphs of opset 17 to 19 .*, got 20"):
+        lower(model, **choice)
+
+
+def test_lower_refuses_a_graph_that_does_not_say_its_opset(model_from_text: Parse) -> None:
+    model = model_from_text(WHOLE)
+    model.graph.opset_imports["ai.onnx"] = model.graph.opset_imports.pop("")
+
+    with pytest.raises(GraphContractError, match=r"only graphs of opset 17 to 19 .*, got 0"):
+        lower(model, opset=17)
+
+
+@pytest.mark.parametrize("form", ["plugin", "function", "gather"])
+def test_lower_refuses_what_the_checker_refuses_in_one_line(
+    model_from_text: Parse, form: Form
+) -> None:
     model = model_from_text(WHOLE)
     model.graph.outputs[0].shape = ir.Shape([2, 2, 9])
 
-    with pytest.raises(GraphContractError, match="the ONNX checker refuses the graph"):
-        lower(model, patch_crop="gather")
+    with pytest.raises(GraphContractError, match=r"^the ONNX checker refuses the graph: .*\)$"):
+        lower(model, patch_crop=form)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "choice"),
+    [
+        ("nearer", "first.shifted", {"patch_crop": "gather"}),
+        ("grid", "patch_crop.number", {"patch_crop": "gather"}),
+        ("centred", "normed.mean", {"patch_crop": "plugin", "layer_normalization": "decomposed"}),
+    ],
+)
+def test_lower_refuses_a_name_that_is_taken(
+    model_from_text: Parse, old: str, new: str, choice: dict[str, Any]
+) -> None:
+    model = model_from_text(WHOLE)
+    values = [*model.graph.inputs, *(node.outputs[0] for node in model.graph)]
+    next(value for value in values if value.name == old).name = new
+
+    with pytest.raises(GraphContractError, match=f"two values .* would be called `{new}`; rename"):
+        lower(model, **choice)
 
 
 def test_lower_for_tensorrt_before_8_5_uses_what_it_knows(model_from_text: Parse) -> None:

@@ -23,9 +23,8 @@ def custom_of(model: ir.Model) -> ir.Node:
     return next(node for node in model.graph if node.op_type == "PatchCrop")
 
 
-@pytest.mark.parametrize("has_body", [True, False])
-def test_custom_patch_crop_stands_for_grid_sample(model_from_text: Parse, has_body: bool) -> None:
-    result = CustomPatchCropPass(has_body=has_body)(model_from_text(CROP))
+def test_custom_patch_crop_stands_for_grid_sample(model_from_text: Parse) -> None:
+    result = CustomPatchCropPass()(model_from_text(CROP))
 
     node = custom_of(result.model)
     assert result.modified
@@ -38,14 +37,14 @@ def test_custom_patch_crop_stands_for_grid_sample(model_from_text: Parse, has_bo
 def test_custom_patch_crop_says_under_which_name_its_plugin_registers(
     model_from_text: Parse,
 ) -> None:
-    node = custom_of(CustomPatchCropPass(has_body=False)(model_from_text(CROP)).model)
+    node = custom_of(CustomPatchCropPass()(model_from_text(CROP)).model)
 
     attributes = {name: attribute.value for name, attribute in node.attributes.items()}
     assert attributes == {"plugin_namespace": "facealign", "plugin_version": "1"}
 
 
 def test_custom_patch_crop_keeps_type_and_shape_of_its_result(model_from_text: Parse) -> None:
-    result = CustomPatchCropPass(has_body=False)(model_from_text(CROP))
+    result = CustomPatchCropPass()(model_from_text(CROP))
 
     patches = custom_of(result.model).outputs[0]
     assert patches.dtype == ir.DataType.FLOAT
@@ -53,53 +52,37 @@ def test_custom_patch_crop_keeps_type_and_shape_of_its_result(model_from_text: P
     assert list(patches.shape)[1:] == [3, 2, 3]
 
 
-@pytest.mark.parametrize(("has_body", "count"), [(True, 1), (False, 0)])
-def test_custom_patch_crop_carries_its_body_if_asked(
-    model_from_text: Parse, has_body: bool, count: int
-) -> None:
-    result = CustomPatchCropPass(has_body=has_body)(model_from_text(CROP))
+def test_custom_patch_crop_carries_its_body(model_from_text: Parse) -> None:
+    result = CustomPatchCropPass()(model_from_text(CROP))
 
-    assert len(result.model.functions) == count
+    assert list(result.model.functions) == [("facealign", "PatchCrop", "")]
 
 
-def test_custom_patch_crop_with_body_holds_the_standard(model_from_text: Parse) -> None:
-    result = CustomPatchCropPass(has_body=True)(model_from_text(CROP))
+def test_custom_patch_crop_holds_the_standard(model_from_text: Parse) -> None:
+    result = CustomPatchCropPass()(model_from_text(CROP))
 
     check_onnx(result.model)
 
 
 @pytest.mark.parametrize("batch", [1, 3])
-def test_custom_patch_crop_with_body_runs_without_a_kernel(
+def test_custom_patch_crop_runs_without_a_kernel(
     model_from_text: Parse, run: Run, rng: np.random.Generator, batch: int
 ) -> None:
     grid = np.repeat(border_grid(), batch, axis=0)
     feeds = {"features": random_maps(rng, batch), "grid": grid}
     before = run(model_from_text(BORDER), feeds)["y"]
 
-    after = run(CustomPatchCropPass(has_body=True)(model_from_text(BORDER)).model, feeds)["y"]
+    after = run(CustomPatchCropPass()(model_from_text(BORDER)).model, feeds)["y"]
 
     assert np.abs(after - before).max() <= SAME
     assert np.abs(after + patches_of(feeds["features"], grid)).max() <= SAME
 
 
-def test_custom_patch_crop_without_body_does_not_run_without_a_kernel(
-    model_from_text: Parse, run: Run, rng: np.random.Generator
-) -> None:
-    model = CustomPatchCropPass(has_body=False)(model_from_text(CROP)).model
-    feeds = {"features": random_maps(rng, 1), "grid": np.zeros((1, 2, 3, 2), np.float32)}
-
-    with pytest.raises(Exception, match="facealign:PatchCrop"):
-        run(model, feeds)
-
-
-@pytest.mark.parametrize("has_body", [True, False])
-def test_custom_patch_crop_runs_twice_without_change(
-    model_from_text: Parse, has_body: bool
-) -> None:
-    once = CustomPatchCropPass(has_body=has_body)(model_from_text(CROP)).model
+def test_custom_patch_crop_runs_twice_without_change(model_from_text: Parse) -> None:
+    once = CustomPatchCropPass()(model_from_text(CROP)).model
     data = bytes_from_graph(once)
 
-    twice = CustomPatchCropPass(has_body=has_body)(once)
+    twice = CustomPatchCropPass()(once)
 
     assert not twice.modified
     assert bytes_from_graph(twice.model) == data
@@ -118,7 +101,7 @@ def test_custom_patch_crop_leaves_alone(model_from_text: Parse, text: str) -> No
     model = model_from_text(text)
     before = bytes_from_graph(model)
 
-    result = CustomPatchCropPass(has_body=True)(model)
+    result = CustomPatchCropPass()(model)
 
     assert not result.modified
     assert bytes_from_graph(result.model) == before
@@ -142,7 +125,7 @@ def test_a_fault_in_the_body_is_seen(
 ) -> None:
     feeds = {"features": random_maps(rng, 1), "grid": border_grid()}
     before = run(model_from_text(BORDER), feeds)["y"]
-    model = CustomPatchCropPass(has_body=True)(model_from_text(BORDER)).model
+    model = CustomPatchCropPass()(model_from_text(BORDER)).model
 
     plant(next(iter(next(iter(model.functions.values())))))
 

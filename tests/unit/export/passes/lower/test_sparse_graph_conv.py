@@ -22,14 +22,12 @@ from tests.unit.export.passes.lower.graph_convolutions import (
 )
 
 Run = Callable[[ir.Model, Mapping[str, NDArray[np.generic]]], dict[str, NDArray[np.float32]]]
-Form = Literal["function", "plugin", "gather"]
+Form = Literal["function", "gather"]
 
 SAME = 1e-5  # issue 5; max measured 9.5e-7: nodes up to 4, ONNX Runtime 1.31 on CPU
 SEEN = 1e-2
-RUNNABLE: list[Form] = ["function", "gather"]
-FORMS: list[Form] = [*RUNNABLE, "plugin"]
+FORMS: list[Form] = ["function", "gather"]
 every_form = pytest.mark.parametrize("form", FORMS)
-every_runnable_form = pytest.mark.parametrize("form", RUNNABLE)
 by_hypothesis = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -59,7 +57,7 @@ def feeds_of(
 
 @pytest.mark.parametrize(
     ("form", "operator"),
-    [("function", "SparseGraphConv"), ("plugin", "SparseGraphConv"), ("gather", "ReduceSum")],
+    [("function", "SparseGraphConv"), ("gather", "ReduceSum")],
 )
 def test_sparse_graph_conv_leaves_no_product(model: ir.Model, form: Form, operator: str) -> None:
     result = SparseGraphConvPass(form)(model)
@@ -71,7 +69,7 @@ def test_sparse_graph_conv_leaves_no_product(model: ir.Model, form: Form, operat
 
 
 def test_sparse_graph_conv_says_under_which_name_its_plugin_registers(model: ir.Model) -> None:
-    graph = SparseGraphConvPass("plugin")(model).model.graph
+    graph = SparseGraphConvPass("function")(model).model.graph
 
     node = next(node for node in graph if node.op_type == "SparseGraphConv")
     attributes = {name: attribute.value for name, attribute in node.attributes.items()}
@@ -81,14 +79,14 @@ def test_sparse_graph_conv_says_under_which_name_its_plugin_registers(model: ir.
     )
 
 
-@pytest.mark.parametrize(("form", "count"), [("function", 1), ("plugin", 0), ("gather", 0)])
+@pytest.mark.parametrize(("form", "count"), [("function", 1), ("gather", 0)])
 def test_sparse_graph_conv_carries_its_body_if_asked(
     model: ir.Model, form: Form, count: int
 ) -> None:
     assert len(SparseGraphConvPass(form)(model).model.functions) == count
 
 
-@every_runnable_form
+@every_form
 def test_sparse_graph_conv_holds_the_standard(model: ir.Model, form: Form) -> None:
     check_onnx(SparseGraphConvPass(form)(model).model)
 
@@ -105,7 +103,7 @@ def test_sparse_graph_conv_computes_shared_weights_once(
     assert len([node for node in read if node.outputs[0].name == "mixing.edges"]) == 1
 
 
-@every_runnable_form
+@every_form
 @pytest.mark.parametrize("batch", [1, 3])
 def test_sparse_graph_conv_keeps_numbers(
     model: ir.Model, run: Run, rng: np.random.Generator, form: Form, batch: int
@@ -123,12 +121,12 @@ def test_sparse_graph_conv_forms_give_the_same_bits(
 ) -> None:
     feeds = feeds_of(model, rng, 2)
 
-    found = [run(SparseGraphConvPass(form)(model.clone()).model, feeds)["y"] for form in RUNNABLE]
+    found = [run(SparseGraphConvPass(form)(model.clone()).model, feeds)["y"] for form in FORMS]
 
     np.testing.assert_array_equal(found[0], found[1])
 
 
-@every_runnable_form
+@every_form
 @by_hypothesis
 @given(
     seed=st.integers(0, 2**16),
@@ -149,7 +147,7 @@ def test_sparse_graph_conv_keeps_numbers_of_any_graph(
     assert np.abs(after - before).max() <= SAME
 
 
-@every_runnable_form
+@every_form
 def test_sparse_graph_conv_keeps_fp16(run: Run, rng: np.random.Generator, form: Form) -> None:
     mixing = mixing_of(random_adjacency(rng)).astype(np.float16)
     text = f"""
@@ -172,7 +170,7 @@ def test_sparse_graph_conv_keeps_fp16(run: Run, rng: np.random.Generator, form: 
     assert np.abs(after - before.astype(np.float32)).max() <= 16 * np.finfo(np.float16).eps
 
 
-@every_runnable_form
+@every_form
 def test_sparse_graph_conv_casts_computed_weights_as_the_mixing_was_cast(
     rng: np.random.Generator, form: Form
 ) -> None:

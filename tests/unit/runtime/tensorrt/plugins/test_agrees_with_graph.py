@@ -34,7 +34,7 @@ def test_function_body_and_kernel_give_the_same(
 ) -> None:
     features, grid = case(name, rng)
     model = ir.from_onnx_text(TEXT)
-    CustomPatchCropPass(has_body=True)(model)
+    CustomPatchCropPass()(model)
     session = onnxruntime.InferenceSession(
         bytes_from_graph(model), providers=["CPUExecutionProvider"]
     )
