@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facealign.errors import ShapeError
+from facealign.runtime.inputs import check_frame
 from facealign.runtime.tensorrt.device import Device
 from facealign.runtime.tensorrt.frame_path import CropSetup, parts_of
 from facealign.runtime.tensorrt.kernels.crop import Squares
@@ -116,10 +117,11 @@ class TensorrtEngine:
             squares: F of them in frame pixels, 1 or more; above `max_batch` they take turns.
 
         Raises:
+            ShapeError: If `frame` is not of that shape and type, or there is no square.
             UsageError: As `run`; or if the engine was opened without `crops`.
             BackendError: If TensorRT or CUDA fails.
         """
-        runs = []
+        frame, runs = _checked_frame(frame, squares), []
         with self._pool.taken() as slot:
             slot.load(frame)
             for part in parts_of(squares, self.max_batch):
@@ -129,6 +131,7 @@ class TensorrtEngine:
 
     def crops_from_frame(self, frame: NDArray[np.uint8], squares: Squares) -> NDArray[np.uint8]:
         """Return the crops that `run_frame` runs, ``(F, S, S, 3)`` uint8; raises what it does."""
+        frame = _checked_frame(frame, squares)
         with self._pool.taken() as slot:
             slot.load(frame)
             return np.concatenate([slot.crops(part) for part in parts_of(squares, self.max_batch)])
@@ -189,3 +192,10 @@ class TensorrtEngine:
         if not self._has_said_no_graph:
             self._has_said_no_graph = True
             _logger.warning("runs are queued one by one, as CUDA captures no graph: %s", why)
+
+
+def _checked_frame(frame: NDArray[np.uint8], squares: Squares) -> NDArray[np.uint8]:
+    """Return the frame: the device would read beyond one of another shape."""
+    if len(squares.side) == 0:
+        raise ShapeError("`squares` must be 1 or more, got 0; leave out frames without faces")
+    return check_frame(frame)

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from facealign.bundle import Bundle, read_bundle
-from facealign.errors import BackendError, UsageError
+from facealign.errors import BackendError, ShapeError, UsageError
 from facealign.geometry import Placement, crops_from_frame, placement_from_boxes
 from facealign.runtime.frame_engine import frames_of
 from facealign.runtime.session import Session
@@ -162,6 +162,28 @@ def test_close_frees_the_memory_of_frames(
     gc.collect()
 
     assert (cuda.live(), cuda.counter("orphans"), double.objects_alive()) == (0, 0, {})
+
+
+@pytest.mark.parametrize("name", ["run_frame", "crops_from_frame"])
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [((60, 80), np.uint8), ((60, 80, 4), np.uint8), ((0, 80, 3), np.uint8), ((60, 80, 3), float)],
+    ids=["grey", "alpha", "empty", "float"],
+)
+def test_frames_of_other_shapes_and_types_are_refused(
+    engine: TensorrtEngine, placement: Placement, name: str, shape: tuple[int, ...], dtype: type
+) -> None:
+    with pytest.raises(ShapeError, match=r"`frame` must be \(H, W, 3\) uint8 BGR, got"):
+        getattr(engine, name)(np.zeros(shape, dtype), placement)
+
+
+def test_a_frame_without_squares_is_refused(
+    engine: TensorrtEngine, frame: NDArray[np.uint8]
+) -> None:
+    nobody = placement_from_boxes(np.empty((0, 4)), CROP.from_box)
+
+    with pytest.raises(ShapeError, match="`squares` must be 1 or more, got 0"):
+        engine.run_frame(frame, nobody)
 
 
 @pytest.mark.usefixtures("double")
