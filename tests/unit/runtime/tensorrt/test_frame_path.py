@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import cv2
@@ -99,6 +100,29 @@ def test_run_frame_copies_the_frame_once_and_launches_once_per_batch(
     assert made["cuLaunchKernel"] == made["cuGraphLaunch"] == 3
     assert made["cuMemcpyHtoDAsync_v2"] == 1 + 3  # the frame, and the squares of each batch
     assert made.get("cuMemHostAlloc", 0) == made.get("cuMemAlloc_v2", 0) == 0
+
+
+def test_an_integrated_gpu_reads_frames_where_they_are(
+    double: TensorrtDouble,
+    cuda: Double,
+    nvrtc: NvrtcDouble,
+    contract: PlanContract,
+    frame: NDArray[np.uint8],
+    placement: Placement,
+) -> None:
+    cuda.set("integrated", 1)
+    double.cuda = LibcudaMemory(cuda)
+    device = open_device(library=str(cuda.path))
+    crops = setup_on(device, nvrtc)
+
+    with closing(engine_from_plan(contract, device, closes_device=True, crops=crops)) as engine:
+        found = engine.crops_from_frame(frame, placement).astype(int)
+        landmarks = engine.run_frame(frame, placement)["landmarks"]
+        expected = engine.run(found[-4:].astype(np.uint8))["landmarks"]
+
+    assert np.abs(found - crops_from_frame(frame, placement, CROP)).max() <= MAX_GREY
+    np.testing.assert_allclose(landmarks[-4:], expected, rtol=0, atol=MAX_MOVE)
+    assert not [name for name in cuda.calls() if name.startswith("cuMemcpy")]
 
 
 def test_run_frame_takes_frames_of_changing_size_and_strides(
