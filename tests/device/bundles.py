@@ -14,10 +14,17 @@ from tests.device.machine import has
 if TYPE_CHECKING:  # a device need not have what compiles a bundle
     from facealign.export.precision_rules import Precision
 
-__all__ = ["FOLDER", "PRECISIONS", "bundle_names", "bundle_of"]
+__all__ = [
+    "FOLDER",
+    "PRECISIONS",
+    "bundle_names",
+    "bundle_of",
+    "one_of_each_family",
+    "tiny_bundle",
+]
 
 FOLDER = "FACEALIGN_BUNDLES"
-PRECISIONS = ("fp32", "fp16", "int8")
+PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 
 
 def bundle_names() -> list[str]:
@@ -30,6 +37,11 @@ def bundle_names() -> list[str]:
         return sorted(str(path.parent) for path in Path(folder).glob("*/manifest.json"))
     if not has("torch") or not has("onnxscript"):
         return []
+    return one_of_each_family()
+
+
+def one_of_each_family() -> list[str]:
+    """Return the name of one tiny variant of each family."""
     from tests.conformance.tiny import tiny_names
 
     return list({name.partition("/")[0]: name for name in reversed(tiny_names())}.values())
@@ -37,10 +49,11 @@ def bundle_names() -> list[str]:
 
 def bundle_of(name: str, scratch: Path) -> Bundle:
     """Return a bundle that plans may be written into."""
-    return read_bundle(name) if os.environ.get(FOLDER) else _tiny_bundle(name, scratch)
+    return read_bundle(name) if os.environ.get(FOLDER) else tiny_bundle(name, scratch)
 
 
-def _tiny_bundle(name: str, scratch: Path) -> Bundle:
+def tiny_bundle(name: str, scratch: Path) -> Bundle:
+    """Return a bundle of a tiny network: a graph of every precision, and its self-test."""
     from facealign.pipeline.contents import bundle_files, bundle_manifest, golden_of
     from facealign.pipeline.graphs import ShippedGraph
     from tests.conformance.tiny import tiny_checkpoint, tiny_model

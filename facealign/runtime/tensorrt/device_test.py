@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,7 +86,10 @@ def _plan(builder: PlanBuilder, precision: str) -> tuple[str, Figures]:
         record, how = builder.build(precision).record, "built"
     seconds = round(time.perf_counter() - started, 3)
     plan_mib = record.plan_bytes / _MIB
-    return f"{how}, {plan_mib:.1f} MiB", {"seconds": seconds, "plan_mib": plan_mib}
+    # One that was there may have been built with others than the report's.
+    options = asdict(record.options)
+    figures = {"seconds": seconds, "plan_mib": plan_mib, **options}
+    return f"{how}, {plan_mib:.1f} MiB", figures
 
 
 def _read(builder: PlanBuilder, precision: str) -> Plan:

@@ -4,33 +4,26 @@ from __future__ import annotations
 
 import itertools
 import logging
-import threading
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable
+from contextlib import ExitStack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facealign.errors import ShapeError, UsageError
+from facealign.errors import ShapeError
+from facealign.runtime.inputs import check_frame
 from facealign.runtime.tensorrt.device import Device
 from facealign.runtime.tensorrt.frame_path import CropSetup, parts_of
 from facealign.runtime.tensorrt.kernels.crop import Squares
 from facealign.runtime.tensorrt.loaded_plan import LoadedPlan, load_plan
 from facealign.runtime.tensorrt.plan_contract import PlanContract
 from facealign.runtime.tensorrt.slot import Slot
+from facealign.runtime.tensorrt.slot_pool import SlotPool, Ticket
 
 __all__ = ["TensorrtEngine", "Ticket", "engine_from_plan"]
 
 _logger = logging.getLogger(__name__)
 _SLOTS = 2  # one is copied while the other is computed; a third would only add delay
-
-
-@dataclass(frozen=True, slots=True)
-class Ticket:
-    """Stands for crops that were submitted."""
-
-    number: int
 
 
 def engine_from_plan(
@@ -85,10 +78,6 @@ class TensorrtEngine:
         self.max_batch = plan.contract.max_batch
         self.crops_frames = crops is not None
         self._plan = plan.share()
-        self._changed = threading.Condition()
-        self._numbers = itertools.count()
-        self._submitted: dict[int, tuple[Slot, int]] = {}  # and the thread that submitted
-        self._is_closed = False
         self._has_said_no_graph = False
         self._slots: list[Slot] = []
         with ExitStack() as stack:
@@ -100,7 +89,7 @@ class TensorrtEngine:
                 stack.callback(slot.close)
                 self._slots.append(slot)
             self._stack = stack.pop_all()
-        self._idle = list(self._slots)
+        self._pool = SlotPool(self._slots)
 
     def run(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         """Return the outputs by name.
@@ -114,8 +103,7 @@ class TensorrtEngine:
             BackendError: If TensorRT or CUDA fails.
         """
         self._check_crops(crops)
-        slot = self._take()
-        with self._using(slot):
+        with self._pool.taken() as slot:
             slot.start(crops)
             return slot.finish()
 
@@ -129,11 +117,12 @@ class TensorrtEngine:
             squares: F of them in frame pixels, 1 or more; above `max_batch` they take turns.
 
         Raises:
+            ShapeError: If `frame` is not of that shape and type, or there is no square.
             UsageError: As `run`; or if the engine was opened without `crops`.
             BackendError: If TensorRT or CUDA fails.
         """
-        slot, runs = self._take(), []
-        with self._using(slot):
+        frame, runs = _checked_frame(frame, squares), []
+        with self._pool.taken() as slot:
             slot.load(frame)
             for part in parts_of(squares, self.max_batch):
                 slot.start_squares(part)
@@ -142,8 +131,8 @@ class TensorrtEngine:
 
     def crops_from_frame(self, frame: NDArray[np.uint8], squares: Squares) -> NDArray[np.uint8]:
         """Return the crops that `run_frame` runs, ``(F, S, S, 3)`` uint8; raises what it does."""
-        slot = self._take()
-        with self._using(slot):
+        frame = _checked_frame(frame, squares)
+        with self._pool.taken() as slot:
             slot.load(frame)
             return np.concatenate([slot.crops(part) for part in parts_of(squares, self.max_batch)])
 
@@ -153,42 +142,29 @@ class TensorrtEngine:
         Raises what `run` raises.
         """
         self._check_crops(crops)
-        slot = self._take()
-        with self._using(slot, stays_taken=True):
-            slot.start(crops)
-        with self._changed:
-            ticket = Ticket(next(self._numbers))
-            self._submitted[ticket.number] = (slot, threading.get_ident())
-            self._changed.notify_all()
-        return ticket
+        return self._pool.submit(lambda slot: slot.start(crops))
 
     def collect(self, ticket: Ticket) -> dict[str, NDArray[np.float32]]:
         """Wait for a run that was submitted, and return its outputs; once, and in any order.
 
         Raises:
-            UsageError: If it was collected before, or the engine is closed.
+            UsageError: If it was collected before or is another engine's, or this one is closed.
             BackendError: If the run failed.
         """
-        with self._changed:
-            self._check_open()
-            slot, _ = self._submitted.pop(ticket.number, (None, 0))
-            if slot is None:
-                raise UsageError(f"there is nothing to collect for {ticket}; collect it once")
-        with self._using(slot):
+        with self._pool.collected(ticket) as slot:
             return slot.finish()
 
     def warm_up(self, batches: Iterable[int]) -> None:
         """Run zeros of these batch sizes, so that no later run has to make or capture anything.
 
-        Raises what `run` raises.
+        Raises what `run` raises; everything that was submitted must be collected before.
         """
         spec = self._plan.contract.inputs[0]
         rows = tuple(int(axis) for axis in spec.shape[1:])
-        for batch, slot in itertools.product(batches, self._slots):
+        for batch, wanted in itertools.product(batches, self._slots):
             crops = np.zeros((batch, *rows), np.uint8)
             self._check_crops(crops)
-            self._take(slot)
-            with self._using(slot):
+            with self._pool.taken(wanted) as slot:
                 slot.start(crops)
                 slot.finish()
 
@@ -199,52 +175,8 @@ class TensorrtEngine:
 
     def close(self) -> None:
         """Free everything; runs under way in other threads finish, and tickets are void."""
-        with self._changed:
-            if self._is_closed:
-                return
-            self._is_closed = True
-            self._changed.notify_all()
-            self._idle.extend(slot for slot, _ in self._submitted.values())
-            self._submitted.clear()
-            self._changed.wait_for(lambda: len(self._idle) == len(self._slots))
-        self._stack.close()
-
-    def _take(self, wanted: Slot | None = None) -> Slot:
-        """Return a slot that nobody is in, waiting for other threads if need be."""
-        with self._changed:
-            self._check_open()
-            while not (free := [slot for slot in self._idle if wanted in {None, slot}]):
-                me = threading.get_ident()
-                if all(owner == me for _, owner in self._submitted.values()) and (
-                    len(self._submitted) == len(self._slots)
-                ):
-                    raise UsageError(
-                        f"{len(self._slots)} runs wait to be collected; collect one first"
-                    )
-                self._changed.wait()
-                self._check_open()
-            slot = free[-1]  # the last to be used has the most graphs
-            self._idle.remove(slot)
-            return slot
-
-    @contextmanager
-    def _using(self, slot: Slot, *, stays_taken: bool = False) -> Iterator[None]:
-        """Give the slot back at the end, and wait for what a failure left in it."""
-        is_done = False
-        try:
-            yield
-            is_done = True
-        finally:
-            if not is_done:
-                slot.abandon()
-            if not (is_done and stays_taken):
-                with self._changed:
-                    self._idle.append(slot)
-                    self._changed.notify_all()
-
-    def _check_open(self) -> None:
-        if self._is_closed:
-            raise UsageError("the engine is closed; open a new one")
+        if self._pool.close():
+            self._stack.close()
 
     def _check_crops(self, crops: NDArray[np.uint8]) -> None:
         spec = self._plan.contract.inputs[0]
@@ -260,3 +192,10 @@ class TensorrtEngine:
         if not self._has_said_no_graph:
             self._has_said_no_graph = True
             _logger.warning("runs are queued one by one, as CUDA captures no graph: %s", why)
+
+
+def _checked_frame(frame: NDArray[np.uint8], squares: Squares) -> NDArray[np.uint8]:
+    """Return the frame: the device would read beyond one of another shape."""
+    if len(squares.side) == 0:
+        raise ShapeError("`squares` must be 1 or more, got 0; leave out frames without faces")
+    return check_frame(frame)

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facealign.runtime.tensorrt.device import Device, DeviceBuffer, PinnedBuffer, Stream
+from facealign.errors import BackendError
+from facealign.runtime.tensorrt.device import Device, Stream
 from facealign.runtime.tensorrt.kernels.crop import Bilinear, CropKernel, DeviceFrame, Squares
+from facealign.runtime.tensorrt.staged import StagedBytes
 from facealign.spec import CropSpec
 
 __all__ = ["CropSetup", "FramePath", "parts_of"]
@@ -67,8 +69,8 @@ class FramePath:
         self._kernel = CropKernel(
             device, setup.image, setup.spec, max_faces=max_faces, bilinear=setup.bilinear
         )
-        self._room = ExitStack()
-        self._room_bytes = 0
+        self._stack = ExitStack()
+        self._memory: StagedBytes | None = None
         self._frame: DeviceFrame | None = None
 
     def load(self, frame: NDArray[np.uint8], stream: Stream) -> None:
@@ -78,39 +80,32 @@ class FramePath:
             frame: ``(H, W, 3)`` uint8, any strides; free at return.
             stream: Where.
         """
-        size = frame.size
-        if size > self._room_bytes:
-            self._make_room(size)
-        np.copyto(self._pinned.array[:size].reshape(frame.shape), frame)
-        address = self._pinned.device_address
-        if self._buffer is not None:
-            address = self._buffer.address
-            self._device.copy_to_device(address, self._pinned, size=size, stream=stream)
+        self._frame = None  # a failure leaves none to cut from
+        memory = self._memory_for(frame.size)
+        np.copyto(memory.array[: frame.size].reshape(frame.shape), frame)
+        memory.copy_in(stream, frame.size)
         height, width = frame.shape[:2]
-        self._frame = DeviceFrame(address or 0, height, width, _CHANNELS * width)
+        self._frame = DeviceFrame(memory.address, height, width, _CHANNELS * width)
 
     def cut(self, squares: Squares, stream: Stream, target: int) -> None:
         """Queue the crops of squares of the frame that was loaded, to an address of the device."""
-        if self._frame is not None:
-            self._kernel.write(squares, self._frame)
-            self._kernel.enqueue(stream, self._frame, target)
+        if self._frame is None:
+            raise BackendError("no frame was loaded; this is an error in facealign")
+        self._kernel.write(squares, self._frame)
+        self._kernel.enqueue(stream, self._frame, target)
 
     def close(self) -> None:
         """Free the memory."""
         with ExitStack() as stack:
             stack.callback(self._kernel.close)
-            stack.callback(self._room.close)
+            stack.callback(self._stack.close)
 
-    def _make_room(self, size: int) -> None:
-        self._room_bytes = 0
-        self._room.close()
-        is_integrated = self._device.info.is_integrated
+    def _memory_for(self, size: int) -> StagedBytes:
+        if self._memory is not None and self._memory.array.size >= size:
+            return self._memory
+        self._memory = None
+        self._stack.close()
         with ExitStack() as stack:
-            self._pinned: PinnedBuffer = self._device.pinned_buffer(size, mapped=is_integrated)
-            stack.callback(self._pinned.close)
-            self._buffer: DeviceBuffer | None = None
-            if not is_integrated:
-                self._buffer = self._device.device_buffer(size)
-                stack.callback(self._buffer.close)
-            self._room = stack.pop_all()
-        self._room_bytes = size
+            self._memory = StagedBytes(self._device, size, stack)
+            self._stack = stack.pop_all()
+        return self._memory

@@ -1,4 +1,4 @@
-"""Memory for one input or output: the CPU's, and the device's where that is another."""
+"""Memory for what goes to the device or comes from it: the CPU's, and the device's if another."""
 
 from __future__ import annotations
 
@@ -10,11 +10,55 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facealign.errors import BackendError
-from facealign.runtime.tensorrt.device import DeviceBuffer, PinnedBuffer, Stream
+from facealign.runtime.tensorrt.device import Device, DeviceBuffer, PinnedBuffer, Stream
 from facealign.runtime.tensorrt.loaded_plan import LoadedPlan
 from facealign.spec import TensorSpec
 
-__all__ = ["Staged"]
+__all__ = ["Staged", "StagedBytes"]
+
+
+class StagedBytes:
+    """Bytes on both sides; on an integrated GPU they are the same, mapped.
+
+    Attributes:
+        address: Where the device finds them.
+
+    Args:
+        device: Outlives this.
+        size: How many, 1 or more.
+        stack: Frees them.
+
+    Raises:
+        BackendError: If there is no memory.
+    """
+
+    def __init__(self, device: Device, size: int, stack: ExitStack) -> None:
+        is_integrated = device.info.is_integrated
+        self._device = device
+        self._pinned: PinnedBuffer = device.pinned_buffer(size, mapped=is_integrated)
+        stack.callback(self._pinned.close)
+        self._buffer: DeviceBuffer | None = None
+        if is_integrated:
+            self.address = _mapped_address(self._pinned)
+        else:
+            self._buffer = device.device_buffer(size)
+            stack.callback(self._buffer.close)
+            self.address = self._buffer.address
+
+    @property
+    def array(self) -> NDArray[np.uint8]:
+        """``(size,)`` uint8 in the CPU's memory; empty once they are freed."""
+        return self._pinned.array
+
+    def copy_in(self, stream: Stream, size: int) -> None:
+        """Queue the copy of the first `size` to the device, if there is a copy to make."""
+        if self._buffer is not None:
+            self._device.copy_to_device(self.address, self._pinned, size=size, stream=stream)
+
+    def copy_out(self, stream: Stream, size: int) -> None:
+        """Queue the copy of the first `size` from the device, if there is a copy to make."""
+        if self._buffer is not None:
+            self._device.copy_to_host(self._pinned, self.address, size=size, stream=stream)
 
 
 class Staged:
@@ -26,36 +70,22 @@ class Staged:
     """
 
     def __init__(self, plan: LoadedPlan, spec: TensorSpec, stack: ExitStack) -> None:
-        device = plan.device
         shape = (plan.contract.max_batch, *(int(axis) for axis in spec.shape[1:]))
         dtype = np.dtype(spec.dtype)
         self.spec = spec
         self._row_bytes = dtype.itemsize * math.prod(shape[1:])
-        size = self._row_bytes * shape[0]
-        self._device = device
-        self._pinned: PinnedBuffer = device.pinned_buffer(size, mapped=device.info.is_integrated)
-        stack.callback(self._pinned.close)
-        self._buffer: DeviceBuffer | None = None
-        if device.info.is_integrated:
-            self.address = _mapped_address(self._pinned)
-        else:
-            self._buffer = device.device_buffer(size)
-            stack.callback(self._buffer.close)
-            self.address = self._buffer.address
-        self.array: NDArray[Any] = self._pinned.array.view(dtype).reshape(shape)
+        self._bytes = StagedBytes(plan.device, self._row_bytes * shape[0], stack)
+        self.address = self._bytes.address
+        self.array: NDArray[Any] = self._bytes.array.view(dtype).reshape(shape)
         stack.callback(self._forget)
 
     def copy_in(self, stream: Stream, batch: int) -> None:
         """Queue the copy to the device, if there is a copy to make."""
-        if self._buffer is not None:
-            size = self._row_bytes * batch
-            self._device.copy_to_device(self.address, self._pinned, size=size, stream=stream)
+        self._bytes.copy_in(stream, self._row_bytes * batch)
 
     def copy_out(self, stream: Stream, batch: int) -> None:
         """Queue the copy from the device, if there is a copy to make."""
-        if self._buffer is not None:
-            size = self._row_bytes * batch
-            self._device.copy_to_host(self._pinned, self.address, size=size, stream=stream)
+        self._bytes.copy_out(stream, self._row_bytes * batch)
 
     def _forget(self) -> None:
         """Drop the view before its memory is freed: a later use shall fail, not crash."""

@@ -82,6 +82,8 @@ def test_a_plan_with_other_options_is_tested_and_not_replaced(
     assert code == 0
     assert "was built before" in stdout
     assert "batch 2: p50" in stdout
+    (plan,) = (each for each in report()["checks"] if each["name"] == "fp32: plan")  # type: ignore[attr-defined]  # JSON
+    assert (plan["figures"]["level"], plan["figures"]["max_batch"]) == (5, 2)
     assert {path: path.read_bytes() for path in (tiny_bundle / "engines").iterdir()} == before
 
 

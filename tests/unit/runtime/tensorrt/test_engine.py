@@ -14,6 +14,7 @@ from facealign.errors import BackendError, ShapeError, UsageError
 from facealign.runtime.tensorrt.engine import TensorrtEngine, Ticket, engine_from_plan
 from facealign.runtime.tensorrt.loaded_plan import load_plan
 from facealign.runtime.tensorrt.plan_contract import PlanContract
+from facealign.runtime.tensorrt.slot import Slot
 from tests.doubles.host_device import HostDevice
 from tests.doubles.tensorrt import VERSIONS, TensorrtDouble
 from tests.unit.runtime.tensorrt.conftest import MAX_BATCH, SIZE_PX, Install, plan_of
@@ -213,8 +214,56 @@ def test_collect_refuses_a_ticket_twice(
     ticket = engine.submit(crops)
     engine.collect(ticket)
 
-    with pytest.raises(UsageError, match=r"nothing to collect for Ticket\(number=0\)"):
+    with pytest.raises(UsageError, match=r"nothing to collect for Ticket\(number=\d+\)"):
         engine.collect(ticket)
+
+
+def test_collect_refuses_the_ticket_of_another_engine(
+    device: HostDevice, contract: PlanContract, crops: NDArray[np.uint8]
+) -> None:
+    engines = [engine_from_plan(contract, device) for _ in range(2)]
+    tickets = [engine.submit(crops) for engine in engines]
+
+    with pytest.raises(UsageError, match="nothing to collect"):
+        engines[0].collect(tickets[1])
+
+
+def test_warm_up_refuses_to_wait_for_what_its_own_thread_submitted(
+    device: HostDevice, contract: PlanContract, crops: NDArray[np.uint8]
+) -> None:
+    engine = engine_from_plan(contract, device)
+    ticket = engine.submit(crops)
+
+    with pytest.raises(UsageError, match="1 of 2 runs wait to be collected; collect one first"):
+        engine.warm_up([1])
+
+    engine.collect(ticket)
+    engine.warm_up([1])
+    assert engine.graph_batches == {1}
+
+
+def test_of_threads_that_wait_for_one_another_one_is_refused(
+    device: HostDevice, contract: PlanContract, crops: NDArray[np.uint8]
+) -> None:
+    engine = engine_from_plan(contract, device)
+    have_one = threading.Barrier(2)
+
+    def work(_: int) -> str:
+        tickets = [engine.submit(crops)]
+        have_one.wait(10)
+        outcome = "went on"
+        try:
+            tickets.append(engine.submit(crops))
+        except UsageError:
+            outcome = "was refused"
+        for ticket in tickets:
+            engine.collect(ticket)
+        return outcome
+
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = sorted(pool.map(work, range(2)))
+
+    assert outcomes == ["was refused", "went on"]
 
 
 @pytest.mark.parametrize(
@@ -307,6 +356,43 @@ def test_close_ends_the_wait_of_other_threads(
         error = waiting.exception(timeout=10)
 
     assert isinstance(error, UsageError)
+
+
+def test_close_voids_what_another_thread_is_submitting(
+    device: HostDevice,
+    contract: PlanContract,
+    crops: NDArray[np.uint8],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = engine_from_plan(contract, device)
+    start, has_started, may_return = Slot.start, threading.Event(), threading.Event()
+
+    def slow_start(slot: Slot, crops: NDArray[np.uint8]) -> None:
+        start(slot, crops)
+        has_started.set()
+        may_return.wait(10)
+
+    monkeypatch.setattr(Slot, "start", slow_start)
+
+    with ThreadPoolExecutor(2) as pool:
+        submitting = pool.submit(engine.submit, crops)
+        has_started.wait(10)
+        closing = pool.submit(engine.close)
+        wait_until_closed(engine)
+        may_return.set()
+        closing.result(timeout=10)
+        error = submitting.exception(timeout=10)
+
+    assert isinstance(error, UsageError)
+    assert device.things_alive() == {}
+
+
+def wait_until_closed(engine: TensorrtEngine) -> None:
+    said = ""
+    while "is closed" not in said:
+        with pytest.raises(UsageError) as raised:
+            engine.collect(Ticket(-1))
+        said = str(raised.value)
 
 
 def test_run_works_from_several_threads_at_once(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from facealign.bundle import Bundle, read_bundle
-from facealign.errors import BackendError, UsageError
+from facealign.errors import BackendError, ShapeError, UsageError
 from facealign.geometry import Placement, crops_from_frame, placement_from_boxes
 from facealign.runtime.frame_engine import frames_of
 from facealign.runtime.session import Session
@@ -101,6 +102,29 @@ def test_run_frame_copies_the_frame_once_and_launches_once_per_batch(
     assert made.get("cuMemHostAlloc", 0) == made.get("cuMemAlloc_v2", 0) == 0
 
 
+def test_an_integrated_gpu_reads_frames_where_they_are(
+    double: TensorrtDouble,
+    cuda: Double,
+    nvrtc: NvrtcDouble,
+    contract: PlanContract,
+    frame: NDArray[np.uint8],
+    placement: Placement,
+) -> None:
+    cuda.set("integrated", 1)
+    double.cuda = LibcudaMemory(cuda)
+    device = open_device(library=str(cuda.path))
+    crops = setup_on(device, nvrtc)
+
+    with closing(engine_from_plan(contract, device, closes_device=True, crops=crops)) as engine:
+        found = engine.crops_from_frame(frame, placement).astype(int)
+        landmarks = engine.run_frame(frame, placement)["landmarks"]
+        expected = engine.run(found[-4:].astype(np.uint8))["landmarks"]
+
+    assert np.abs(found - crops_from_frame(frame, placement, CROP)).max() <= MAX_GREY
+    np.testing.assert_allclose(landmarks[-4:], expected, rtol=0, atol=MAX_MOVE)
+    assert not [name for name in cuda.calls() if name.startswith("cuMemcpy")]
+
+
 def test_run_frame_takes_frames_of_changing_size_and_strides(
     engine: TensorrtEngine, frame: NDArray[np.uint8], placement: Placement
 ) -> None:
@@ -162,6 +186,28 @@ def test_close_frees_the_memory_of_frames(
     gc.collect()
 
     assert (cuda.live(), cuda.counter("orphans"), double.objects_alive()) == (0, 0, {})
+
+
+@pytest.mark.parametrize("name", ["run_frame", "crops_from_frame"])
+@pytest.mark.parametrize(
+    ("shape", "dtype"),
+    [((60, 80), np.uint8), ((60, 80, 4), np.uint8), ((0, 80, 3), np.uint8), ((60, 80, 3), float)],
+    ids=["grey", "alpha", "empty", "float"],
+)
+def test_frames_of_other_shapes_and_types_are_refused(
+    engine: TensorrtEngine, placement: Placement, name: str, shape: tuple[int, ...], dtype: type
+) -> None:
+    with pytest.raises(ShapeError, match=r"`frame` must be \(H, W, 3\) uint8 BGR, got"):
+        getattr(engine, name)(np.zeros(shape, dtype), placement)
+
+
+def test_a_frame_without_squares_is_refused(
+    engine: TensorrtEngine, frame: NDArray[np.uint8]
+) -> None:
+    nobody = placement_from_boxes(np.empty((0, 4)), CROP.from_box)
+
+    with pytest.raises(ShapeError, match="`squares` must be 1 or more, got 0"):
+        engine.run_frame(frame, nobody)
 
 
 @pytest.mark.usefixtures("double")
