@@ -44,6 +44,8 @@ BY_NETWORK = (
     "test_sdfl_full_size.py",
     "test_heat_maps_full_size.py",
 )
+# Files that read one network's graph, and so belong to its worker.
+OF_NETWORK = {"tests/conformance/test_slpt_faults.py": "slpt/slpt"}
 AS = "-as:"
 SIZE_PX = 16
 N = WFLW98.landmark_count
@@ -66,10 +68,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
 def _file_and_network(nodeid: str) -> str:
     file, _, test = nodeid.partition("::")
-    if not file.endswith(BY_NETWORK):
+    if not file.endswith(BY_NETWORK) and file not in OF_NETWORK:
         return file
     # By folder, as the files of one folder share a network's graph, which takes seconds to trace.
-    network = test.partition("[")[2].rstrip("]").partition(AS)[0]
+    network = OF_NETWORK.get(file) or test.partition("[")[2].rstrip("]").partition(AS)[0]
     return f"{file.rpartition('/')[0]} {network}"
 
 
