@@ -12,6 +12,15 @@ from onnx import TensorProto, defs
 from tests.doubles.tensorrt.objects import Object
 from tests.doubles.tensorrt.plain import HostMemory, values_of
 from tests.doubles.tensorrt.plan import Plan, bytes_from_plan
+from tests.doubles.tensorrt.plugins import (
+    DimsExprs,
+    DynamicPluginTensorDesc,
+    PluginFieldCollection,
+    PluginTensorDesc,
+    called,
+    check_whole,
+    numbers_of,
+)
 
 __all__ = [
     "DATA_TYPES",
@@ -78,6 +87,7 @@ class INetworkDefinition(Object):
         self._graph = b""
         self._inputs: list[ITensor] = []
         self._outputs: list[ITensor] = []
+        self._plugins: dict[str, Any] = {}  # by node
 
     def _get_num_inputs(self) -> int:
         return len(self._inputs)
@@ -109,7 +119,10 @@ class INetworkDefinition(Object):
     def get_flag(self, flag: Any) -> bool:
         return bool(self._values["flags"] >> int(flag) & 1)
 
-    def _fill(self, graph: bytes, model: onnx.ModelProto) -> None:
+    def _fill(self, graph: bytes, model: onnx.ModelProto, plugins: dict[str, Any]) -> None:
+        self._plugins = plugins
+        if plugins:
+            self._state.registry.users.add(self)
         constants = {value.name for value in model.graph.initializer}
         self._graph, self._model = graph, model
         self._inputs = [
@@ -175,6 +188,7 @@ class OnnxParser(Object):
         self._network = network
         self._values |= {"logger": logger, "flags": 1}
         self._errors: list[ParserError] = []
+        self._plugins: dict[str, Any] = {}
 
     def parse(self, model: bytes, path: str | None = None) -> bool:
         """Fill the network."""
@@ -183,7 +197,7 @@ class OnnxParser(Object):
         proto = self._read(graph)
         if proto is None or not self._accepts(proto):
             return False
-        self._network._fill(graph, proto)
+        self._network._fill(graph, proto, self._plugins)
         return True
 
     def parse_from_file(self, model: str) -> bool:
@@ -237,7 +251,16 @@ class OnnxParser(Object):
 
     def _accepts(self, proto: onnx.ModelProto) -> bool:
         local = {function.name for function in proto.functions}
+        self._plugins = {}
         for index, node in enumerate(proto.graph.node):
+            creator = self._creator_for(node, has_body=node.op_type in local)
+            if creator is not None:
+                plugin = self._made(creator, node)
+                if plugin is None:
+                    words = "the creator gives no plugin that is whole"
+                    self._errors.append(self._error("INTERNAL_ERROR", words, node, index))
+                self._plugins[node.name] = plugin
+                continue
             words = self._state.refused.get(node.name) or self._state.refused.get(node.op_type)
             known = defs.has(node.op_type) or node.op_type in local  # the domain is not looked at
             if words is None and not known:
@@ -245,6 +268,31 @@ class OnnxParser(Object):
             if words is not None:
                 self._errors.append(self._error("UNSUPPORTED_NODE", words, node, index))
         return not self._errors
+
+    def _creator_for(self, node: onnx.NodeProto, *, has_body: bool) -> Any:
+        """Return what makes a plugin of the node, if in this version a plugin gets it.
+
+        Source: onnx-tensorrt's ModelImporter.cpp by release, as in facts/tensorrt.md, 2.2.
+        """
+        version = tuple(map(int, self._state.api.version.split(".")))
+        texts = {
+            a.name: a.s.decode() for a in node.attribute if a.type == onnx.AttributeProto.STRING
+        }
+        names = (node.op_type, texts.get("plugin_version", "1"), texts.get("plugin_namespace", ""))
+        creator = self._state.registry.get_creator(*names)
+        if version >= (10, 15):
+            comes_first, beats_body = ("plugin_namespace" in texts,) * 2
+        else:
+            comes_first, beats_body = False, version >= (10, 7)
+        if defs.has(node.op_type) and not comes_first:
+            return None
+        return None if has_body and not beats_body else creator
+
+    def _made(self, creator: Any, node: onnx.NodeProto) -> Any:
+        phase = self._enum("TensorRTPhase", "BUILD")
+        fields = PluginFieldCollection()
+        plugin = called("create_plugin", creator.create_plugin, node.name, fields, phase)
+        return None if plugin is None or check_whole(plugin) else plugin
 
     def _error(
         self, code: str, words: str, node: onnx.NodeProto | None = None, index: int = -1
@@ -435,12 +483,16 @@ class Builder(Object):
             config._cache._data += b"one build\n"
         options = {**config._options(), "network_flags": network._values["flags"]}
         profiles = [dict(profile._shapes) for profile in config._profiles]
-        plan = Plan(self._state.api.version, network._graph, profiles, options)
+        plugins = [_kept(node, plugin) for node, plugin in network._plugins.items()]
+        plan = Plan(self._state.api.version, network._graph, profiles, options, plugins)
         return HostMemory(bytes_from_plan(plan))
 
     def _complaint(self, network: INetworkDefinition, config: IBuilderConfig) -> str | None:
         if not network._outputs:
             return "Network must have at least one output"
+        refused = [name for name in network._plugins if not self._takes_types(network, name)]
+        if refused:
+            return f"could not find any supported formats consistent with the plugin {refused[0]}"
         flags = config._options()["flags"]
         clash = [name for name in _PRECISION_FLAGS if name in flags]
         if self._is_strongly_typed(network) and clash:
@@ -451,6 +503,27 @@ class Builder(Object):
                 "Network has dynamic or shape inputs, but no optimization profile has been defined."
             )
         return _profile_complaint(dynamic, config._profiles)
+
+    def _takes_types(self, network: INetworkDefinition, name: str) -> bool:
+        """Return whether a plugin takes the types of the graph, dense, and gives those of it."""
+        graph = network._model.graph
+        plugin = network._plugins[name].clone()
+        node = next(each for each in graph.node if each.name == name)
+        values = [*graph.input, *graph.value_info, *graph.output]
+        types = {v.name: DATA_TYPES[v.type.tensor_type.elem_type] for v in values}
+        ranks = {v.name: len(v.type.tensor_type.shape.dim) for v in values}
+        kinds = [self._enum("DataType", types[value]) for value in (*node.input, *node.output)]
+        count = len(node.input)
+        shapes = [DimsExprs(object() for _ in range(ranks[value])) for value in node.input]
+        given = called("get_output_shapes", plugin.get_output_shapes, shapes, [], None)
+        if given is None or plugin.get_output_data_types(kinds[:count]) != kinds[count:]:
+            return False
+        linear = self._enum("TensorFormat", "LINEAR")
+        tensors = [DynamicPluginTensorDesc(PluginTensorDesc((), kind, linear)) for kind in kinds]
+        plugin.configure_plugin(tensors[:count], tensors[count:])
+        return plugin.num_outputs == len(node.output) and all(
+            plugin.supports_format_combination(i, tensors, count) for i in range(len(tensors))
+        )
 
     def _is_strongly_typed(self, network: INetworkDefinition) -> bool:
         if self._state.api.version.startswith("11."):
@@ -474,6 +547,15 @@ class Builder(Object):
             goes_on = goes_on and monitor.step_complete("Building Engine", number)
         monitor.phase_finish("Building Engine")
         return bool(goes_on)
+
+
+def _kept(node: str, plugin: Any) -> dict[str, Any]:
+    """Return what a plan keeps of a plugin."""
+    return {
+        "node": node,
+        "names": [plugin.plugin_name, plugin.plugin_version, plugin.plugin_namespace],
+        "fields": numbers_of(plugin.get_fields_to_serialize()),
+    }
 
 
 def _profile_complaint(
