@@ -66,4 +66,4 @@ class _PatchCrop:
 def _at(address: int, dtype: Any, *shape: int) -> NDArray[Any]:
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     data = np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
-    return data.view(dtype).reshape(shape)
+    return np.asarray(data.view(dtype).reshape(shape))

@@ -33,7 +33,7 @@ _IMPLEMENTED: tuple[tuple[str, type], ...] = (
     ("ITensor", building.ITensor),
     ("ILayer", building.ILayer),
     ("INetworkDefinition", building.INetworkDefinition),
-    ("ParserError", building.ParserError),
+    ("ParserError", plain.ParserError),
     ("OnnxParser", building.OnnxParser),
     ("IOptimizationProfile", building.IOptimizationProfile),
     ("ITimingCache", building.ITimingCache),

@@ -7,19 +7,17 @@ from typing import Any
 
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # it has none
-from onnx import TensorProto, defs
+from onnx import defs
 
 from tests.doubles.tensorrt.objects import Object
-from tests.doubles.tensorrt.plain import HostMemory, values_of
+from tests.doubles.tensorrt.plain import HostMemory, ParserError, values_of
 from tests.doubles.tensorrt.plan import Plan, bytes_from_plan
-from tests.doubles.tensorrt.plugins import (
-    DimsExprs,
-    DynamicPluginTensorDesc,
-    PluginFieldCollection,
-    PluginTensorDesc,
-    called,
-    check_whole,
-    numbers_of,
+from tests.doubles.tensorrt.plugin_builds import (
+    DATA_TYPES,
+    creator_for,
+    kept_of_plugin,
+    plugin_of_node,
+    takes_types,
 )
 
 __all__ = [
@@ -32,19 +30,8 @@ __all__ = [
     "ITensor",
     "ITimingCache",
     "OnnxParser",
-    "ParserError",
 ]
 
-DATA_TYPES: dict[int, str] = {
-    TensorProto.FLOAT: "FLOAT",
-    TensorProto.FLOAT16: "HALF",
-    TensorProto.INT8: "INT8",
-    TensorProto.INT32: "INT32",
-    TensorProto.INT64: "INT64",
-    TensorProto.UINT8: "UINT8",
-    TensorProto.BOOL: "BOOL",
-    TensorProto.BFLOAT16: "BF16",
-}
 _PRECISION_FLAGS = ("FP16", "INT8", "BF16", "FP8", "INT4", "FP4")
 _CACHE_MAGIC = b"timing-cache-double "
 _MAX_OPSET = {"10.3": 20}
@@ -142,45 +129,6 @@ class INetworkDefinition(Object):
         return tensor
 
 
-class ParserError(Object):
-    """Why a node was refused."""
-
-    def _set_up(self, code: str, text: str, node: onnx.NodeProto | None, index: int) -> None:
-        self._code, self._text, self._index = code, text, index
-        self._node_name = node.name if node else ""
-        self._operator = node.op_type if node else ""
-
-    def code(self) -> Any:
-        return self._enum("ErrorCode", self._code)
-
-    def desc(self) -> str:
-        return self._text
-
-    def file(self) -> str:
-        return "tensorrt_double.cpp"
-
-    def line(self) -> int:
-        return 1
-
-    def func(self) -> str:
-        return "parseNode"
-
-    def node(self) -> int:
-        return self._index
-
-    def node_name(self) -> str:
-        return self._node_name
-
-    def node_operator(self) -> str:
-        return self._operator
-
-    def local_function_stack(self) -> list[str]:
-        return []
-
-    def local_function_stack_size(self) -> int:
-        return 0
-
-
 class OnnxParser(Object):
     """Reads the graph with onnx; refuses what it does not know, and what it is told to."""
 
@@ -253,13 +201,12 @@ class OnnxParser(Object):
         local = {function.name for function in proto.functions}
         self._plugins = {}
         for index, node in enumerate(proto.graph.node):
-            creator = self._creator_for(node, has_body=node.op_type in local)
+            creator = creator_for(self._state, node, has_body=node.op_type in local)
             if creator is not None:
-                plugin = self._made(creator, node)
+                plugin = self._plugins[node.name] = plugin_of_node(self._state, creator, node)
                 if plugin is None:
-                    words = "the creator gives no plugin that is whole"
-                    self._errors.append(self._error("INTERNAL_ERROR", words, node, index))
-                self._plugins[node.name] = plugin
+                    text = "the creator gives no plugin that is whole"
+                    self._errors.append(self._error("INTERNAL_ERROR", text, node, index))
                 continue
             words = self._state.refused.get(node.name) or self._state.refused.get(node.op_type)
             known = defs.has(node.op_type) or node.op_type in local  # the domain is not looked at
@@ -268,31 +215,6 @@ class OnnxParser(Object):
             if words is not None:
                 self._errors.append(self._error("UNSUPPORTED_NODE", words, node, index))
         return not self._errors
-
-    def _creator_for(self, node: onnx.NodeProto, *, has_body: bool) -> Any:
-        """Return what makes a plugin of the node, if in this version a plugin gets it.
-
-        Source: onnx-tensorrt's ModelImporter.cpp by release, as in facts/tensorrt.md, 2.2.
-        """
-        version = tuple(map(int, self._state.api.version.split(".")))
-        texts = {
-            a.name: a.s.decode() for a in node.attribute if a.type == onnx.AttributeProto.STRING
-        }
-        names = (node.op_type, texts.get("plugin_version", "1"), texts.get("plugin_namespace", ""))
-        creator = self._state.registry.get_creator(*names)
-        if version >= (10, 15):
-            comes_first, beats_body = ("plugin_namespace" in texts,) * 2
-        else:
-            comes_first, beats_body = False, version >= (10, 7)
-        if defs.has(node.op_type) and not comes_first:
-            return None
-        return None if has_body and not beats_body else creator
-
-    def _made(self, creator: Any, node: onnx.NodeProto) -> Any:
-        phase = self._enum("TensorRTPhase", "BUILD")
-        fields = PluginFieldCollection()
-        plugin = called("create_plugin", creator.create_plugin, node.name, fields, phase)
-        return None if plugin is None or check_whole(plugin) else plugin
 
     def _error(
         self, code: str, words: str, node: onnx.NodeProto | None = None, index: int = -1
@@ -483,14 +405,19 @@ class Builder(Object):
             config._cache._data += b"one build\n"
         options = {**config._options(), "network_flags": network._values["flags"]}
         profiles = [dict(profile._shapes) for profile in config._profiles]
-        plugins = [_kept(node, plugin) for node, plugin in network._plugins.items()]
+        plugins = [kept_of_plugin(node, plugin) for node, plugin in network._plugins.items()]
         plan = Plan(self._state.api.version, network._graph, profiles, options, plugins)
         return HostMemory(bytes_from_plan(plan))
 
     def _complaint(self, network: INetworkDefinition, config: IBuilderConfig) -> str | None:
         if not network._outputs:
             return "Network must have at least one output"
-        refused = [name for name in network._plugins if not self._takes_types(network, name)]
+        types = self._state.api.classes
+        refused = [
+            name
+            for name, plugin in network._plugins.items()
+            if not takes_types(types, network._model.graph, name, plugin)
+        ]
         if refused:
             return f"could not find any supported formats consistent with the plugin {refused[0]}"
         flags = config._options()["flags"]
@@ -503,27 +430,6 @@ class Builder(Object):
                 "Network has dynamic or shape inputs, but no optimization profile has been defined."
             )
         return _profile_complaint(dynamic, config._profiles)
-
-    def _takes_types(self, network: INetworkDefinition, name: str) -> bool:
-        """Return whether a plugin takes the types of the graph, dense, and gives those of it."""
-        graph = network._model.graph
-        plugin = network._plugins[name].clone()
-        node = next(each for each in graph.node if each.name == name)
-        values = [*graph.input, *graph.value_info, *graph.output]
-        types = {v.name: DATA_TYPES[v.type.tensor_type.elem_type] for v in values}
-        ranks = {v.name: len(v.type.tensor_type.shape.dim) for v in values}
-        kinds = [self._enum("DataType", types[value]) for value in (*node.input, *node.output)]
-        count = len(node.input)
-        shapes = [DimsExprs(object() for _ in range(ranks[value])) for value in node.input]
-        given = called("get_output_shapes", plugin.get_output_shapes, shapes, [], None)
-        if given is None or plugin.get_output_data_types(kinds[:count]) != kinds[count:]:
-            return False
-        linear = self._enum("TensorFormat", "LINEAR")
-        tensors = [DynamicPluginTensorDesc(PluginTensorDesc((), kind, linear)) for kind in kinds]
-        plugin.configure_plugin(tensors[:count], tensors[count:])
-        return plugin.num_outputs == len(node.output) and all(
-            plugin.supports_format_combination(i, tensors, count) for i in range(len(tensors))
-        )
 
     def _is_strongly_typed(self, network: INetworkDefinition) -> bool:
         if self._state.api.version.startswith("11."):
@@ -547,15 +453,6 @@ class Builder(Object):
             goes_on = goes_on and monitor.step_complete("Building Engine", number)
         monitor.phase_finish("Building Engine")
         return bool(goes_on)
-
-
-def _kept(node: str, plugin: Any) -> dict[str, Any]:
-    """Return what a plan keeps of a plugin."""
-    return {
-        "node": node,
-        "names": [plugin.plugin_name, plugin.plugin_version, plugin.plugin_namespace],
-        "fields": numbers_of(plugin.get_fields_to_serialize()),
-    }
 
 
 def _profile_complaint(

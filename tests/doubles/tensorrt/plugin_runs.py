@@ -36,7 +36,7 @@ class StagedSession:
         if not nodes:
             self._stages: list[tuple[list[str], Any]] = [(outputs, open_session(graph))]
             return
-        extractor = onnx.utils.Extractor(model)  # type: ignore[no-untyped-call]  # of onnx
+        extractor = onnx.utils.Extractor(model)
         constants = {value.name for value in model.graph.initializer}
         known = [value.name for value in model.graph.input if value.name not in constants]
         self._stages = []

@@ -18,6 +18,8 @@ __all__ = [
     "PluginRegistry",
     "PluginTensorDesc",
     "called",
+    "check_whole",
+    "numbers_of",
     "plugin_classes",
 ]
 
@@ -62,7 +64,7 @@ class DimsExprs:
     """Sizes, which need not be known."""
 
     def __init__(self, sizes: int | Iterable[object]) -> None:
-        self._sizes = [None] * sizes if isinstance(sizes, int) else list(sizes)
+        self._sizes: list[Any] = [None] * sizes if isinstance(sizes, int) else list(sizes)
 
     def __len__(self) -> int:
         return len(self._sizes)

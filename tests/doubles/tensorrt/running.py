@@ -13,10 +13,10 @@ import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from tests.doubles.tensorrt.building import DATA_TYPES
 from tests.doubles.tensorrt.objects import Object
 from tests.doubles.tensorrt.plain import HostMemory, values_of
 from tests.doubles.tensorrt.plan import Plan, PlanError, bytes_from_plan, plan_from_bytes
+from tests.doubles.tensorrt.plugin_builds import DATA_TYPES
 from tests.doubles.tensorrt.plugin_runs import PluginCall, StagedSession
 from tests.doubles.tensorrt.plugins import PluginField, PluginFieldCollection, called, check_whole
 

@@ -102,7 +102,7 @@ def test_register_refuses_a_plugin_that_there_is_none_of(trt: ModuleType, device
 
 
 def test_register_refuses_tensorrt_before_10_3(trt: ModuleType, device: Device) -> None:
-    trt.__version__ = "10.2.0"
+    vars(trt)["__version__"] = "10.2.0"
 
     with pytest.raises(
         TargetError, match=r"for TensorRT 10\.3 and later, and this is 10\.2\.0; exp"
