@@ -33,25 +33,28 @@ g (uint8[B, 16, 16, 3] image) => (float[B, 98, 2] landmarks)
 {
   number = Cast<to = 1>(image)
   bright = Mul(number, scale)
-  map = Transpose<perm = [0, 3, 1, 2]>(bright)
+  planes = Transpose<perm = [0, 3, 1, 2]>(bright)
+  map = Cast<to = {type}>(planes)
   mean = ReduceMean(bright, all)
   grid = Add(positions, mean)
   [first] patches = GridSample<mode = "bilinear", padding_mode = "zeros">(map, grid)
   smaller = Mul(grid, mean)
   [second] samples = GridSample<mode = "bilinear", padding_mode = "zeros">(patches, smaller)
-  pairs = Slice(samples, zero, two, one)
+  numbers = Cast<to = 1>(samples)
+  pairs = Slice(numbers, zero, two, one)
   flat = Reshape(pairs, rows)
   landmarks = Transpose<perm = [0, 2, 1]>(flat)
 }
 """
 
 
-def patch_crop_graph(form: Form) -> bytes:
+def patch_crop_graph(form: Form, *, has_half_maps: bool = False) -> bytes:
     """Return the graph, of 98 landmarks from crops of 16 pixels, with its patch crops so written.
 
     Its landmarks are samples of the picture.
     """
-    model = onnx.parser.parse_model(TEXT)
+    dtype = ir.DataType.FLOAT16 if has_half_maps else ir.DataType.FLOAT
+    model = onnx.parser.parse_model(TEXT.replace("{type}", str(int(dtype))))
     positions = np.random.default_rng(5).uniform(-1, 0.2, (1, 7, 14, 2)).astype(np.float32)
     model.graph.initializer.append(onnx.numpy_helper.from_array(positions, "positions"))
     typed = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)

@@ -70,7 +70,7 @@ class RegisteredPlugins:
         """Leave the registry; no plan that holds the plugin may be in use. Twice does nothing."""
         trt, self._trt, self._kernel = self._trt, None, None
         if trt is not None:
-            _leave(trt)
+            _leave(trt, self)
 
 
 def register_plugins(
@@ -106,9 +106,9 @@ def register_plugins(
         )
     # Compiled and loaded at once: what a plugin raises later, TensorRT's bindings only print.
     image = compiled_kernels(kernel_source(), device.info, library=nvrtc)
-    kernel = PatchCropKernel(device, image)
-    _enter(trt)
-    return RegisteredPlugins(trt, kernel)
+    plugins = RegisteredPlugins(trt, PatchCropKernel(device, image))
+    _enter(trt, plugins)
+    return plugins
 
 
 def patch_crop_ptx(info: DeviceInfo, *, nvrtc: str | None = None) -> bytes:
@@ -129,42 +129,55 @@ def patch_crop_ptx(info: DeviceInfo, *, nvrtc: str | None = None) -> bytes:
 _NOT_HERE = f"TensorRT makes a `{NAMESPACE}::{NAME}` that no plan of ours asked for; close it"
 _thread = threading.local()
 _lock = threading.Lock()
-# By TensorRT: the creator, of which TensorRT keeps only the address, and how many need it.
-_creators: dict[ModuleType, tuple[object, int]] = {}
+# By TensorRT: the creator, of which TensorRT keeps only the address, and who needs it.
+_creators: dict[ModuleType, tuple[object, list[RegisteredPlugins]]] = {}
 
 
-def _kernel_of_thread() -> PatchCropKernel:
-    plugins: RegisteredPlugins = getattr(_thread, "plugins", None) or RegisteredPlugins()
-    return plugins.open_kernel()
+def _plugins_of_thread(trt: ModuleType) -> RegisteredPlugins:
+    """Return whose plugins TensorRT makes now.
+
+    In a thread of its own, which TensorRT has if told so, they are those of the only user.
+
+    Raises:
+        BackendError: If there are several.
+    """
+    plugins: RegisteredPlugins | None = getattr(_thread, "plugins", None)
+    with _lock:
+        _, users = _creators[trt]
+        if plugins is None and len(users) == 1:
+            return users[0]
+    if plugins is None:
+        raise BackendError(_NOT_HERE)
+    return plugins
 
 
-def _enter(trt: ModuleType) -> None:
+def _enter(trt: ModuleType, plugins: RegisteredPlugins) -> None:
     """Register the creator, if nobody needed it before.
 
     Raises:
         BackendError: If TensorRT has one of that name that is not ours.
     """
     with _lock:
-        creator, users = _creators.get(trt, (None, 0))
+        creator, users = _creators.get(trt, (None, []))
         if creator is None:
-            creator = patch_crop_creator(trt, _kernel_of_thread)
+            creator = patch_crop_creator(trt, lambda: _plugins_of_thread(trt).open_kernel())
             if not trt.get_plugin_registry().register_creator(creator, NAMESPACE):
                 raise BackendError(
                     f"TensorRT does not take the plugin `{NAMESPACE}::{NAME}`: it has another one "
                     "already; close that before"
                 )
-        _creators[trt] = (creator, users + 1)
+        _creators[trt] = (creator, [*users, plugins])
 
 
-def _leave(trt: ModuleType) -> None:
+def _leave(trt: ModuleType, plugins: RegisteredPlugins) -> None:
     """Deregister the creator, if nobody needs it any more."""
     with _lock:
-        creator, users = _creators[trt]
-        if users > 1:
-            _creators[trt] = (creator, users - 1)
-            return
-        del _creators[trt]
-        trt.get_plugin_registry().deregister_creator(creator)
+        creator, users = _creators.pop(trt)
+        others = [user for user in users if user is not plugins]
+        if others:
+            _creators[trt] = (creator, others)
+        else:
+            trt.get_plugin_registry().deregister_creator(creator)
 
 
 class _PtxCompiler(Nvrtc):

@@ -39,6 +39,7 @@ from tests.unit.runtime.tensorrt.plugins.conftest import cpu_image
 __all__ = ["cpu_image"]
 
 SAME = 1e-5  # fractions of the crop; see plugins/test_launch.py
+HALF = 2**-10  # ONNX Runtime may round between the two samplings otherwise
 OPTIONS = BuildOptions(max_batch=2)
 BODY_WINS, PLUGIN_WINS = "10.3", "10.13"  # where the graph has both
 NO_COMPILER = "NVRTC, which compiles kernels, cannot be loaded"
@@ -198,6 +199,27 @@ def test_plan_with_the_plugin_gives_the_landmarks_of_the_bundle(
     assert set(device.launches) == {"patch_crop_fp32"}
     assert (was_registered, is_registered(double)) == (True, False)
     assert (double.objects_alive(), device.things_alive()) == ({}, {})
+
+
+@pytest.mark.usefixtures("double")
+def test_plan_with_the_plugin_keeps_maps_of_float16(
+    device: PatchCropDevice,
+    tmp_path: Path,
+    tiny_manifest: Manifest,
+    tiny_golden: Golden,
+) -> None:
+    graph = patch_crop_graph("plugin", has_half_maps=True)
+    bundle = patch_crop_bundle(tmp_path / "half", "plugin", tiny_manifest, tiny_golden, graph=graph)
+
+    path = build_bundle_plan(bundle, device).path
+    device.launches.clear()
+    with closing(open_plan(path, device=device)) as engine:
+        found = engine.run(tiny_golden.crops[:2])["landmarks"]
+
+    np.testing.assert_allclose(
+        found, run_graph(graph, tiny_golden.crops[:2])["landmarks"], atol=HALF
+    )
+    assert set(device.launches) == {"patch_crop_fp16"}
 
 
 @pytest.mark.usefixtures("double")

@@ -83,15 +83,38 @@ def test_register_refuses_a_plugin_of_that_name_that_is_not_ours(
     assert creator_of(double) is other
 
 
-def test_creator_makes_nothing_where_nobody_asked_for_it(
+def test_creator_gives_a_thread_of_tensorrt_the_kernel_of_the_only_user(
     double: TensorrtDouble, trt: ModuleType, device: Device, nvrtc: NvrtcDouble
 ) -> None:
     plugins = register_plugins(trt, [PATCH_CROP], device, nvrtc=str(nvrtc.path))
 
+    made = creator_of(double).create_plugin("crop", [], trt.TensorRTPhase.BUILD)
+
+    assert made._kernel is plugins.open_kernel()
+    assert plugins.made == {PATCH_CROP}
+
+
+def test_creator_does_not_guess_between_two_users(
+    double: TensorrtDouble, trt: ModuleType, device: Device, nvrtc: NvrtcDouble
+) -> None:
+    users = [register_plugins(trt, [PATCH_CROP], device, nvrtc=str(nvrtc.path)) for _ in range(2)]
+
     with pytest.raises(BackendError, match="that no plan of ours asked for"):
         creator_of(double).create_plugin("crop", [], trt.TensorRTPhase.BUILD)
 
-    assert plugins.made == set()
+    assert [user.made for user in users] == [set(), set()]
+
+
+def test_creator_makes_nothing_for_a_plan_that_asked_for_no_plugin(
+    double: TensorrtDouble, trt: ModuleType, device: Device, nvrtc: NvrtcDouble
+) -> None:
+    register_plugins(trt, [PATCH_CROP], device, nvrtc=str(nvrtc.path))
+
+    with (
+        register_plugins(trt, [], device).making(),
+        pytest.raises(BackendError, match="that no plan of ours asked for"),
+    ):
+        creator_of(double).create_plugin("crop", [], trt.TensorRTPhase.BUILD)
 
 
 def test_register_refuses_a_plugin_that_there_is_none_of(trt: ModuleType, device: Device) -> None:
