@@ -193,6 +193,7 @@ def _plain(plan: BundlePlan) -> dict[str, object]:
         "seconds": round(plan.seconds, 3),
         "bytes": plan.record.plan_bytes,
         "cache_key": plan.record.cache_key,
+        "plugins": list(plan.record.plugins),
         "self_test": None if plan.record.self_test is None else asdict(plan.record.self_test),
         "notes": plan.notes,
     }

@@ -70,13 +70,18 @@ TargetOption = Annotated[
 _Form = Literal["standard", "function", "gather"]
 _FORMS = (
     "standard operators, an operator of our own that carries its ONNX function, or gathers and "
-    "arithmetic."
+    "arithmetic"
 )
 PatchCropOption = Annotated[
-    _Form, typer.Option("--patch-crop", help=f"How patches are sampled: {_FORMS}")
+    Literal[_Form, "plugin"],
+    typer.Option(
+        "--patch-crop",
+        help=f"How patches are sampled: {_FORMS}; or our operator without the function, which "
+        "facealign and its TensorRT plugin alone run.",
+    ),
 ]
 GraphConvolutionOption = Annotated[
-    _Form, typer.Option("--graph-convolution", help=f"How landmarks are summed: {_FORMS}")
+    _Form, typer.Option("--graph-convolution", help=f"How landmarks are summed: {_FORMS}.")
 ]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object, also for an error.")

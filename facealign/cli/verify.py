@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -67,7 +68,7 @@ def _compare(
         path,
         assets=assets or _bundled_assets(bundle),
         family=manifest.family,
-        settings={name: int(value) for name, value in manifest.options.items()},
+        settings=_settings(manifest.options),
         progress=progress,
     )
     check_same_network(model, manifest)
@@ -88,6 +89,11 @@ def _compare(
             }
     is_same = checkpoint.sha256 == manifest.checkpoint.sha256
     return {"checkpoint": str(path), "is_same_checkpoint": is_same, "parity": parity}
+
+
+def _settings(options: Mapping[str, str]) -> dict[str, int]:
+    """Return the hyper-parameters among a manifest's options; the others are the graphs' form."""
+    return {name: int(text) for name, text in options.items() if text.isdecimal()}
 
 
 def _bundled_assets(bundle: Bundle) -> tuple[str, ...]:

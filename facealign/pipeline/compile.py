@@ -9,7 +9,13 @@ from pathlib import Path
 import onnx_ir as ir
 
 from facealign.bundle import Manifest, check_replaceable, write_bundle
-from facealign.export.graph import OPSET, bytes_from_graph, finish_graph, node_counts
+from facealign.export.graph import (
+    OPSET,
+    STANDARD_DOMAINS,
+    bytes_from_graph,
+    finish_graph,
+    node_counts,
+)
 from facealign.export.lint import check_contract
 from facealign.export.parity_report import ParityReport
 from facealign.export.passes.simplify import simplify
@@ -129,7 +135,8 @@ def compile_checkpoint(request: CompileRequest, progress: Progress = SILENT) -> 
 def _lowered_text(graph: ir.Model, shipped: ir.Model) -> str:
     if shipped is graph:
         return ", standard operators only"
-    opset, operators = shipped.opset_imports[""], sorted({key[1] for key in shipped.functions})
+    opset = shipped.opset_imports[""]
+    operators = sorted({n.op_type for n in shipped.graph if n.domain not in STANDARD_DOMAINS})
     own = f", with {' and '.join(operators)}" if operators else ", standard operators only"
     return f"; written as {len(shipped.graph)} nodes of opset {opset}{own}"
 

@@ -13,6 +13,7 @@ import msgspec
 from facealign import __version__
 from facealign.bundle import Bundle, read_bundle, write_folder
 from facealign.errors import OutputError, UsageError
+from facealign.runtime.patch_crop_body import with_patch_crop_body
 from facealign.runtime.tensorrt.plan import read_plan
 from facealign.runtime.tensorrt.plan_cache import ENGINES
 from facealign.runtime.tensorrt.plan_key import key_from_file
@@ -100,7 +101,7 @@ def _served_models(bundle: Bundle) -> Iterator[ServedModel]:
         yield ServedModel(
             name=model_name(bundle.folder.resolve().name, precision),
             backend="onnxruntime",
-            data=bundle.read_file(graph.file),
+            data=with_patch_crop_body(bundle.read_file(graph.file)),
             inputs=manifest.inputs,
             outputs=manifest.outputs,
             max_batch=manifest.max_batch,
@@ -116,7 +117,7 @@ def _served_plans(bundle: Bundle, precision: str, paths: Sequence[Path]) -> Iter
     """Yield the plan of one precision, if there is one.
 
     Raises:
-        UsageError: If there are several, which are of several machines.
+        UsageError: If there are several, which are of several machines, or it needs our plugin.
     """
     if len(paths) > 1:
         names = ", ".join(f"`{path.name}`" for path in paths)
@@ -128,6 +129,11 @@ def _served_plans(bundle: Bundle, precision: str, paths: Sequence[Path]) -> Iter
     for path in paths:
         plan = read_plan(path, graph_sha256=entry.sha256, key=key_from_file())
         record = plan.record
+        if record.plugins:
+            raise UsageError(
+                f"`{path.name}` needs {', '.join(record.plugins)}, which no server has; export the "
+                "checkpoint with `--patch-crop standard` and build again"
+            )
         yield ServedModel(
             name=model_name(bundle.folder.resolve().name, precision, suffix="plan"),
             backend="tensorrt",

@@ -20,6 +20,7 @@ from facealign.targets import Target, targets_from_names
 __all__ = [
     "Form",
     "FormRequest",
+    "PatchCropForm",
     "PortableForm",
     "TargetVerdict",
     "check_targets",
@@ -35,6 +36,8 @@ _ENGINES = {"int8-cpu": ("onnxruntime",)}
 
 PortableForm = Literal["standard", "function", "gather"]
 """The forms of `lower` that ONNX Runtime runs too, so that what ships is what was measured."""
+PatchCropForm = Literal[PortableForm, "plugin"]
+"""``plugin`` ships without the function body; our ONNX Runtime engine adds it, see its module."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class FormRequest:
     """
 
     targets: tuple[str, ...] = ()
-    patch_crop: PortableForm = "standard"
+    patch_crop: PatchCropForm = "standard"
     graph_convolution: PortableForm = "standard"
 
 
@@ -57,7 +60,7 @@ class Form:
     """A `FormRequest` whose targets were found."""
 
     targets: tuple[Target, ...] = ()
-    patch_crop: PortableForm = "standard"
+    patch_crop: PatchCropForm = "standard"
     graph_convolution: PortableForm = "standard"
 
     @property
@@ -139,7 +142,7 @@ def lowered_for(graph: ir.Model, name: Precision, form: Form) -> ir.Model:
         if is_without_importer(op_type, target.tables)
     }
     is_old = any(target.export_opset.value < OPSET for target in readers)
-    patch_crop = "gather" if "GridSample" in lacking else form.patch_crop
+    patch_crop = "gather" if "GridSample" in lacking else _patch_crop_of(name, form)
     lowered = graph
     if lacking or is_old or (patch_crop, form.graph_convolution) != ("standard", "standard"):
         try:
@@ -155,6 +158,12 @@ def lowered_for(graph: ir.Model, name: Precision, form: Form) -> ir.Model:
             raise TargetError(f"the {name} graph cannot be written for {names}: {error}") from error
     check_targets({name: lowered}, form.targets)
     return lowered
+
+
+def _patch_crop_of(name: Precision, form: Form) -> PatchCropForm:
+    """Return the form of the patch crop: a graph that TensorRT never sees needs no plugin."""
+    is_for_tensorrt = "tensorrt" in _ENGINES.get(name, ("tensorrt",))
+    return "standard" if form.patch_crop == "plugin" and not is_for_tensorrt else form.patch_crop
 
 
 def judge_targets(

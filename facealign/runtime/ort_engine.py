@@ -13,6 +13,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
 from facealign.bundle import Bundle
 from facealign.errors import BackendError, GraphContractError, UsageError
+from facealign.runtime.patch_crop_body import with_patch_crop_body
 
 __all__ = ["OrtEngine", "open_engine", "run_graph", "silent_sessions"]
 
@@ -126,6 +127,8 @@ def _open_session(
 ) -> ort.InferenceSession:
     """Return a session on exactly the providers asked for.
 
+    A patch crop without its function body gets it: see `patch_crop_body`.
+
     Raises:
         BackendError: If the graph is refused, or ORT fell back to other providers.
     """
@@ -133,7 +136,7 @@ def _open_session(
     if not integer_kernels:
         options.add_session_config_entry("session.disable_quant_qdq", "1")
     try:
-        session = ort.InferenceSession(graph, options, providers=_PROVIDERS)
+        session = ort.InferenceSession(with_patch_crop_body(graph), options, providers=_PROVIDERS)
     except _ORT_ERRORS as error:
         raise BackendError(
             f"onnxruntime {ort.__version__} cannot open the graph: {_one_line(error)}"

@@ -51,7 +51,9 @@ def _v3(trt: ModuleType) -> dict[str, object]:
     empty = trt.PluginFieldCollection([])
     built = creator.create_plugin("crop", empty, phases.BUILD)
     fields = built.get_fields_to_serialize()
-    loaded = creator.create_plugin("crop", fields, phases.RUNTIME).clone()
+    # By way of C++, as TensorRT calls it: the fields are then of the class that it hands over.
+    opened = trt.IPluginCreatorV3One.create_plugin(creator, "crop", fields, phases.RUNTIME)
+    loaded = opened.clone()
     running = loaded.attach_to_context(None)
     running.enqueue(*_run(trt, trt.DataType.HALF), [10, 20], [30], 0, 7)
     types = (trt.DataType.FLOAT, trt.DataType.HALF, trt.DataType.INT32)

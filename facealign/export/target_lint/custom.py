@@ -24,7 +24,9 @@ _FIRST_FUNCTIONS = (9,)
 _PLUGIN_BEFORE_FUNCTION = (10, 7)
 _FIRST_DOMAINS = (10, 10)
 _FIRST_NAMESPACES = (10, 15)
-_FIRST_OF_OURS = (10, 3)  # of TensorRT, for the plugins of facealign
+# The operators of ours that have a plugin, and the first TensorRT that it is for.
+_PLUGINS = ("PatchCrop",)
+_FIRST_OF_OURS = (10, 3)
 _NAMESPACE = "plugin_namespace"
 # Kernels of its own, which every build of ONNX Runtime has.
 _OF_ONNXRUNTIME = ("com.microsoft", "com.microsoft.nchwc", "ai.onnx.ml")
@@ -67,7 +69,9 @@ def _of_onnxruntime(node: ir.Node, *, has_body: bool) -> Iterator[Finding]:
             "error",
             node,
             f"is of domain {node.domain!r}, which ONNX Runtime does not have",
-            "give it a function body, or write it in standard operators",
+            "export it with `--patch-crop function`"
+            if _has_our_plugin(node)
+            else "give it a function body, or write it in standard operators",
         )
 
 
@@ -80,13 +84,8 @@ def _of_tensorrt(node: ir.Node, target: Target, *, has_body: bool) -> Iterator[F
             f"{node.op_type}",
             "give the operator a name that no standard operator has",
         )
-    elif not has_body and node.domain == DOMAIN and target.oldest >= _FIRST_OF_OURS:
-        yield _finding(
-            "warning",
-            node,
-            "has no function body, so facealign's plugin must be registered before it is parsed",
-            "register it, or take the file with the function body",
-        )
+    elif not has_body and _has_our_plugin(node):
+        yield _of_our_plugin(node, target)
     elif not has_body:
         where = f"in namespace {node.domain!r} or that of" if _reads_domain(target) else "by"
         yield _finding(
@@ -106,6 +105,28 @@ def _of_tensorrt(node: ir.Node, target: Target, *, has_body: bool) -> Iterator[F
         )
     else:
         yield _finding("note", node, *_who_runs(node, target))
+
+
+def _of_our_plugin(node: ir.Node, target: Target) -> Finding:
+    if target.oldest < _FIRST_OF_OURS:
+        return _finding(
+            "error",
+            node,
+            "has no function body, and facealign's plugin for it is for TensorRT from 10.3 on, "
+            f"not for {target.engine_text}",
+            "export it with `--patch-crop standard`",
+        )
+    return _finding(
+        "warning",
+        node,
+        "has no function body, so it runs by facealign's plugin alone, which `facealign build` "
+        "registers and trtexec, Triton and C++ do not have",
+        "build with `facealign build`, or export with `--patch-crop function`",
+    )
+
+
+def _has_our_plugin(node: ir.Node) -> bool:
+    return node.domain == DOMAIN and node.op_type in _PLUGINS
 
 
 def _who_runs(node: ir.Node, target: Target) -> tuple[str, str]:

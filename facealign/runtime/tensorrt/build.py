@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -30,6 +31,7 @@ from facealign.runtime.tensorrt.build_log import (
 )
 from facealign.runtime.tensorrt.build_network import check_network, network_flags, parse_graph
 from facealign.runtime.tensorrt.build_options import BuildOptions
+from facealign.runtime.tensorrt.build_plugins import GraphPlugins, plugins_of_graph
 from facealign.runtime.tensorrt.build_run import run_watched
 from facealign.runtime.tensorrt.device.protocol import Device
 from facealign.runtime.tensorrt.library import tensorrt_version
@@ -59,10 +61,11 @@ class GraphToBuild:
 
 @dataclass(frozen=True, slots=True)
 class BuiltPlan:
-    """What TensorRT gave, and what a user should know about it."""
+    """What TensorRT gave, what a user should know about it, and the plugins that it needs."""
 
     data: bytes
     notes: tuple[str, ...]
+    plugins: tuple[str, ...] = ()
 
 
 def build_plan(
@@ -88,7 +91,8 @@ def build_plan(
         IntegrityError: If the graph is not what its bundle has; TensorRT has not seen it then.
         TargetError: If this TensorRT does not take a node, or has no such option.
         GraphContractError: If TensorRT reads other inputs or outputs than the bundle has.
-        BackendError: If TensorRT fails; its words are in the message.
+        BackendError: If TensorRT fails, in its words; or if the graph needs a plugin of ours and
+            nothing compiles its kernel.
     """
     options.check()
     if hashlib.sha256(graph.data).hexdigest() != graph.sha256:
@@ -97,12 +101,14 @@ def build_plan(
             "Copy the bundle again"
         )
     watch = BuildWatch()
-    builder = _Builder(trt, device, graph, options, watch)
     cache = None if timing_cache is None else TimingCache(timing_cache)
-    data = run_watched(lambda: builder.build(cache), watch, on_progress)
+    # Closed when the builder is freed, also behind an error: TensorRT uses them until then.
+    with closing(plugins_of_graph(trt, graph.data, device)) as plugins:
+        builder = _Builder(trt, device, graph, options, watch, plugins)
+        data = run_watched(lambda: builder.build(cache), watch, on_progress)
     notes = [_WEAK] if options.weakly_typed else []
     notes += [cache.note] if cache is not None and cache.note else []
-    return BuiltPlan(data, tuple(notes))
+    return BuiltPlan(data, (*notes, *plugins.notes), plugins.needed)
 
 
 _WEAK = (
@@ -121,18 +127,20 @@ class _Builder:
         graph: GraphToBuild,
         options: BuildOptions,
         watch: BuildWatch,
+        plugins: GraphPlugins,
     ) -> None:
         self._trt = trt
         self._device = device
         self._graph = graph
         self._options = options
         self._watch = watch
+        self._plugins = plugins
         self._log = BuildLog(tensorrt_version(trt))
 
     def build(self, cache: TimingCache | None) -> bytes:
         try:
             self._device.make_current()
-            with self._log.failing_to("build the plan"):
+            with self._log.failing_to("build the plan"), self._plugins.registered.making():
                 return self._build(cache)
         finally:
             if cache is not None:

@@ -206,6 +206,7 @@ class PlanBuilder:
             precision=precision,
             machine=self.machine,
             options=self.options,
+            plugins=built.plugins,
             inputs=manifest.inputs,
             outputs=manifest.outputs,
             crop=manifest.crop,

@@ -5,10 +5,10 @@ Only TensorRT before 11 without strong typing needs to be told.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from facealign.errors import IntegrityError
+from facealign.runtime.onnx_fields import fields, messages, texts
 
 __all__ = ["GraphTypes", "graph_types"]
 
@@ -21,10 +21,6 @@ _TENSOR_TYPE = 2
 _FLOAT16 = 10
 _QUANTIZE = b"QuantizeLinear"
 _CAST_TO = b"to"
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-_FIXED_SIZES = {_FIXED64: 8, _FIXED32: 4}
-
-_Field = tuple[int, int | memoryview]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,62 +45,20 @@ def graph_types(graph: bytes) -> GraphTypes:
 
 def _types(model: memoryview) -> GraphTypes:
     is_quantized = has_fp16 = False
-    for graph in _messages(model, _MODEL_GRAPH):
-        for node in _messages(graph, _GRAPH_NODE):
-            operators = [bytes(name) for name in _messages(node, _NODE_OPERATOR)]
+    for graph in messages(model, _MODEL_GRAPH):
+        for node in messages(graph, _GRAPH_NODE):
+            operators = texts(node, _NODE_OPERATOR)
             is_quantized |= _QUANTIZE in operators
-            has_fp16 |= any(_is_fp16(each) for each in _messages(node, _NODE_ATTRIBUTE))
-        for tensor in _messages(graph, _GRAPH_INITIALIZER):
-            has_fp16 |= (_TENSOR_TYPE, _FLOAT16) in _fields(tensor)
+            has_fp16 |= any(_is_fp16(each) for each in messages(node, _NODE_ATTRIBUTE))
+        for tensor in messages(graph, _GRAPH_INITIALIZER):
+            has_fp16 |= (_TENSOR_TYPE, _FLOAT16) in fields(tensor)
     return GraphTypes(is_quantized, has_fp16)
 
 
 def _is_fp16(attribute: memoryview) -> bool:
     """Return whether this is the type of a Cast or a constant, and FP16."""
-    name = b"".join(bytes(part) for part in _messages(attribute, _ATTRIBUTE_NAME))
+    name = b"".join(texts(attribute, _ATTRIBUTE_NAME))
     if name == _CAST_TO:
-        return (_ATTRIBUTE_INTEGER, _FLOAT16) in _fields(attribute)
-    tensors = _messages(attribute, _ATTRIBUTE_TENSOR)
-    return any((_TENSOR_TYPE, _FLOAT16) in _fields(tensor) for tensor in tensors)
-
-
-def _messages(message: memoryview, number: int) -> Iterator[memoryview]:
-    for found, value in _fields(message):
-        if found == number and isinstance(value, memoryview):
-            yield value
-
-
-def _fields(message: memoryview) -> Iterator[_Field]:
-    """Yield number and value of every field that is a varint or has a length.
-
-    Raises:
-        IndexError: If the message is cut off, or none.
-    """
-    at = 0
-    while at < len(message):
-        key, at = _varint(message, at)
-        number, wire = key >> 3, key & 7
-        if wire == _VARINT:
-            value, at = _varint(message, at)
-            yield number, value
-        elif wire == _BYTES:
-            size, at = _varint(message, at)
-            if at + size > len(message):
-                raise IndexError(at)
-            yield number, message[at : at + size]
-            at += size
-        elif wire in _FIXED_SIZES:
-            at += _FIXED_SIZES[wire]
-        else:
-            raise IndexError(at)
-
-
-def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = message[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            return value, at
+        return (_ATTRIBUTE_INTEGER, _FLOAT16) in fields(attribute)
+    tensors = messages(attribute, _ATTRIBUTE_TENSOR)
+    return any((_TENSOR_TYPE, _FLOAT16) in fields(tensor) for tensor in tensors)

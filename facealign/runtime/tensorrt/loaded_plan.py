@@ -14,6 +14,7 @@ from facealign.runtime.tensorrt.device import Device
 from facealign.runtime.tensorrt.library import BINDING_ERRORS, import_tensorrt
 from facealign.runtime.tensorrt.messages import Messages
 from facealign.runtime.tensorrt.plan_contract import PlanContract
+from facealign.runtime.tensorrt.plugins.register import register_plugins
 from facealign.spec import TensorSpec
 
 __all__ = ["LoadedPlan", "load_plan"]
@@ -32,7 +33,10 @@ def load_plan(contract: PlanContract, device: Device, *, closes_device: bool = F
         closes_device: Whether the device is closed with the plan, also when this fails.
 
     Raises:
-        BackendError: If TensorRT is absent or cannot open the plan.
+        BackendError: If TensorRT is absent or cannot open the plan, or a plugin of ours that it
+            needs cannot be compiled.
+        TargetError: If this TensorRT takes no plugin of ours, and the plan needs one.
+        IntegrityError: If it needs one that there is not.
         GraphContractError: If the plan does not have the inputs, outputs or batches it promises.
     """
     with ExitStack() as stack:
@@ -40,9 +44,12 @@ def load_plan(contract: PlanContract, device: Device, *, closes_device: bool = F
             stack.callback(device.close)
         trt = import_tensorrt()
         device.make_current()
+        plugins = register_plugins(trt, contract.plugins, device)
+        stack.callback(plugins.close)
         plan = LoadedPlan(trt, contract, device)
         stack.callback(plan.free)
-        plan.open()
+        with plugins.making():
+            plan.open()
         plan.keep(stack.pop_all())
         return plan
 

@@ -59,4 +59,5 @@ def contract_from_plan(plan: Plan, *, name: str) -> PlanContract:
         max_batch=record.options.max_batch,
         name=name,
         holds_host_code=record.options.version_compatible,
+        plugins=record.plugins,
     )

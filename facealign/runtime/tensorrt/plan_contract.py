@@ -22,6 +22,7 @@ class PlanContract:
         name: For messages, such as the name of its file.
         holds_host_code: Whether it holds code for the CPU too, as a version-compatible plan does;
             TensorRT is told to run that only then.
+        plugins: Of ours that it needs, as its sidecar names them.
     """
 
     data: bytes
@@ -30,3 +31,4 @@ class PlanContract:
     max_batch: int
     name: str = "plan"
     holds_host_code: bool = False
+    plugins: tuple[str, ...] = ()

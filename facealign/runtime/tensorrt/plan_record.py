@@ -53,6 +53,8 @@ class PlanRecord:
         precision: Name of that graph in its bundle.
         machine: What it was built on, and for.
         options: What it was built with.
+        plugins: Of ours that it needs, such as ``facealign::PatchCrop/1``; TensorRT opens it only
+            where they are registered.
         inputs: By name; ``B`` is 1 to `options.max_batch`.
         outputs: Likewise.
         crop: How the input is cut out of a frame.
@@ -69,6 +71,7 @@ class PlanRecord:
     precision: str
     machine: Machine
     options: BuildOptions
+    plugins: tuple[str, ...]
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     crop: CropSpec

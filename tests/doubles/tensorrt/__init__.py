@@ -9,7 +9,7 @@ from __future__ import annotations
 import types
 from typing import Any
 
-from tests.doubles.tensorrt import building, plain, running
+from tests.doubles.tensorrt import building, plain, plugins, running
 from tests.doubles.tensorrt.api import VERSIONS, Api, DoubleLimitError
 from tests.doubles.tensorrt.objects import Cuda, State, class_from, enum_from
 from tests.doubles.tensorrt.plan import Plan, bytes_from_plan, plan_from_bytes
@@ -33,7 +33,7 @@ _IMPLEMENTED: tuple[tuple[str, type], ...] = (
     ("ITensor", building.ITensor),
     ("ILayer", building.ILayer),
     ("INetworkDefinition", building.INetworkDefinition),
-    ("ParserError", building.ParserError),
+    ("ParserError", plain.ParserError),
     ("OnnxParser", building.OnnxParser),
     ("IOptimizationProfile", building.IOptimizationProfile),
     ("ITimingCache", building.ITimingCache),
@@ -72,6 +72,8 @@ class _Module(types.ModuleType):
         for name, implementation in _IMPLEMENTED:
             class_from(state, name, implementation)
         state.api.classes["IHostMemory"] = plain.HostMemory
+        state.api.classes |= plugins.plugin_classes()
+        self.get_plugin_registry = lambda: state.registry
         severity: Any = state.api.classes["ILogger.Severity"]
         for name in ("ILogger", "Logger"):
             logger: Any = state.api.classes[name]
@@ -94,7 +96,6 @@ class _Module(types.ModuleType):
 _FUNCTIONS = (
     "get_builder_plugin_registry",
     "get_nv_onnx_parser_version",
-    "get_plugin_registry",
     "init_libnvinfer_plugins",
     "nptype",
     "volume",

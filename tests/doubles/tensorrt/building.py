@@ -7,11 +7,18 @@ from typing import Any
 
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # it has none
-from onnx import TensorProto, defs
+from onnx import defs
 
 from tests.doubles.tensorrt.objects import Object
-from tests.doubles.tensorrt.plain import HostMemory, values_of
+from tests.doubles.tensorrt.plain import HostMemory, ParserError, values_of
 from tests.doubles.tensorrt.plan import Plan, bytes_from_plan
+from tests.doubles.tensorrt.plugin_builds import (
+    DATA_TYPES,
+    creator_for,
+    kept_of_plugin,
+    plugin_of_node,
+    takes_types,
+)
 
 __all__ = [
     "DATA_TYPES",
@@ -23,19 +30,8 @@ __all__ = [
     "ITensor",
     "ITimingCache",
     "OnnxParser",
-    "ParserError",
 ]
 
-DATA_TYPES: dict[int, str] = {
-    TensorProto.FLOAT: "FLOAT",
-    TensorProto.FLOAT16: "HALF",
-    TensorProto.INT8: "INT8",
-    TensorProto.INT32: "INT32",
-    TensorProto.INT64: "INT64",
-    TensorProto.UINT8: "UINT8",
-    TensorProto.BOOL: "BOOL",
-    TensorProto.BFLOAT16: "BF16",
-}
 _PRECISION_FLAGS = ("FP16", "INT8", "BF16", "FP8", "INT4", "FP4")
 _CACHE_MAGIC = b"timing-cache-double "
 _MAX_OPSET = {"8.6": 17, "10.3": 20}
@@ -78,6 +74,7 @@ class INetworkDefinition(Object):
         self._graph = b""
         self._inputs: list[ITensor] = []
         self._outputs: list[ITensor] = []
+        self._plugins: dict[str, Any] = {}  # by node
 
     def _get_num_inputs(self) -> int:
         return len(self._inputs)
@@ -109,7 +106,10 @@ class INetworkDefinition(Object):
     def get_flag(self, flag: Any) -> bool:
         return bool(self._values["flags"] >> int(flag) & 1)
 
-    def _fill(self, graph: bytes, model: onnx.ModelProto) -> None:
+    def _fill(self, graph: bytes, model: onnx.ModelProto, plugins: dict[str, Any]) -> None:
+        self._plugins = plugins
+        if plugins:
+            self._state.registry.users.add(self)
         constants = {value.name for value in model.graph.initializer}
         self._graph, self._model = graph, model
         self._inputs = [
@@ -129,45 +129,6 @@ class INetworkDefinition(Object):
         return tensor
 
 
-class ParserError(Object):
-    """Why a node was refused."""
-
-    def _set_up(self, code: str, text: str, node: onnx.NodeProto | None, index: int) -> None:
-        self._code, self._text, self._index = code, text, index
-        self._node_name = node.name if node else ""
-        self._operator = node.op_type if node else ""
-
-    def code(self) -> Any:
-        return self._enum("ErrorCode", self._code)
-
-    def desc(self) -> str:
-        return self._text
-
-    def file(self) -> str:
-        return "tensorrt_double.cpp"
-
-    def line(self) -> int:
-        return 1
-
-    def func(self) -> str:
-        return "parseNode"
-
-    def node(self) -> int:
-        return self._index
-
-    def node_name(self) -> str:
-        return self._node_name
-
-    def node_operator(self) -> str:
-        return self._operator
-
-    def local_function_stack(self) -> list[str]:
-        return []
-
-    def local_function_stack_size(self) -> int:
-        return 0
-
-
 class OnnxParser(Object):
     """Reads the graph with onnx; refuses what it does not know, and what it is told to."""
 
@@ -175,6 +136,7 @@ class OnnxParser(Object):
         self._network = network
         self._values |= {"logger": logger, "flags": 1}
         self._errors: list[ParserError] = []
+        self._plugins: dict[str, Any] = {}
 
     def parse(self, model: bytes, path: str | None = None) -> bool:
         """Fill the network."""
@@ -183,7 +145,7 @@ class OnnxParser(Object):
         proto = self._read(graph)
         if proto is None or not self._accepts(proto):
             return False
-        self._network._fill(graph, proto)
+        self._network._fill(graph, proto, self._plugins)
         return True
 
     def parse_from_file(self, model: str) -> bool:
@@ -237,7 +199,15 @@ class OnnxParser(Object):
 
     def _accepts(self, proto: onnx.ModelProto) -> bool:
         local = {function.name for function in proto.functions}
+        self._plugins = {}
         for index, node in enumerate(proto.graph.node):
+            creator = creator_for(self._state, node, has_body=node.op_type in local)
+            if creator is not None:
+                plugin = self._plugins[node.name] = plugin_of_node(self._state, creator, node)
+                if plugin is None:
+                    text = "the creator gives no plugin that is whole"
+                    self._errors.append(self._error("INTERNAL_ERROR", text, node, index))
+                continue
             words = self._state.refused.get(node.name) or self._state.refused.get(node.op_type)
             known = defs.has(node.op_type) or node.op_type in local  # the domain is not looked at
             if words is None and not known:
@@ -435,12 +405,21 @@ class Builder(Object):
             config._cache._data += b"one build\n"
         options = {**config._options(), "network_flags": network._values["flags"]}
         profiles = [dict(profile._shapes) for profile in config._profiles]
-        plan = Plan(self._state.api.version, network._graph, profiles, options)
+        plugins = [kept_of_plugin(node, plugin) for node, plugin in network._plugins.items()]
+        plan = Plan(self._state.api.version, network._graph, profiles, options, plugins)
         return HostMemory(bytes_from_plan(plan))
 
     def _complaint(self, network: INetworkDefinition, config: IBuilderConfig) -> str | None:
         if not network._outputs:
             return "Network must have at least one output"
+        types = self._state.api.classes
+        refused = [
+            name
+            for name, plugin in network._plugins.items()
+            if not takes_types(types, network._model.graph, name, plugin)
+        ]
+        if refused:
+            return f"could not find any supported formats consistent with the plugin {refused[0]}"
         flags = config._options()["flags"]
         clash = [name for name in _PRECISION_FLAGS if name in flags]
         if self._is_strongly_typed(network) and clash:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.doubles.tensorrt.api import Api, DoubleLimitError, Signature
+from tests.doubles.tensorrt.plugins import PluginRegistry
 
 __all__ = ["Cuda", "Object", "State", "class_from", "enum_from"]
 
@@ -46,6 +47,7 @@ class State:
         refused: Names or operators of nodes that the parser refuses, and the words.
         executions: How many runs were executed, captured ones when they are replayed.
         on_free: Told of everything that is freed.
+        registry: Of plugins; the process's in TensorRT.
     """
 
     def __init__(self, api: Api, cuda: Cuda | None) -> None:
@@ -59,6 +61,7 @@ class State:
         self.refused: dict[str, str] = {}
         self.executions = 0
         self.on_free: Callable[[str], None] = lambda _: None
+        self.registry = PluginRegistry()
 
     def reset_calls(self, *, fail_at: int | None = None) -> None:
         """Count from zero again."""

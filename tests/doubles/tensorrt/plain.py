@@ -1,9 +1,11 @@
-"""Small classes: loggers, recorders, monitors, shapes and bytes."""
+"""Small classes: loggers, recorders, monitors, shapes, bytes and errors of the parser."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+
+import onnx
 
 from tests.doubles.tensorrt.objects import Object
 
@@ -14,6 +16,7 @@ __all__ = [
     "ILogger",
     "IProgressMonitor",
     "Logger",
+    "ParserError",
     "values_of",
 ]
 
@@ -98,6 +101,45 @@ class Dims(Object):
 
     def _get_MAX_DIMS(self) -> int:  # noqa: N802  # its name
         return 8
+
+
+class ParserError(Object):
+    """Why a node was refused."""
+
+    def _set_up(self, code: str, text: str, node: onnx.NodeProto | None, index: int) -> None:
+        self._code, self._text, self._index = code, text, index
+        self._node_name = node.name if node else ""
+        self._operator = node.op_type if node else ""
+
+    def code(self) -> Any:
+        return self._enum("ErrorCode", self._code)
+
+    def desc(self) -> str:
+        return self._text
+
+    def file(self) -> str:
+        return "tensorrt_double.cpp"
+
+    def line(self) -> int:
+        return 1
+
+    def func(self) -> str:
+        return "parseNode"
+
+    def node(self) -> int:
+        return self._index
+
+    def node_name(self) -> str:
+        return self._node_name
+
+    def node_operator(self) -> str:
+        return self._operator
+
+    def local_function_stack(self) -> list[str]:
+        return []
+
+    def local_function_stack_size(self) -> int:
+        return 0
 
 
 class HostMemory(bytearray):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = ["MAGIC", "Plan", "PlanError", "bytes_from_plan", "plan_from_bytes"]
@@ -25,18 +25,25 @@ class Plan:
         graph: ONNX.
         profiles: Per profile: input to its min, opt and max shapes.
         options: What the builder was told.
+        plugins: Node, type, version, namespace and fields of each, in the order of the graph.
     """
 
     version: str
     graph: bytes
     profiles: list[dict[str, list[list[int]]]]
     options: dict[str, Any]
+    plugins: list[dict[str, Any]] = field(default_factory=list)
 
 
 def bytes_from_plan(plan: Plan) -> bytes:
     """Return the file."""
     header = json.dumps(
-        {"version": plan.version, "profiles": plan.profiles, "options": plan.options},
+        {
+            "version": plan.version,
+            "profiles": plan.profiles,
+            "options": plan.options,
+            "plugins": plan.plugins,
+        },
         sort_keys=True,
     ).encode()
     return MAGIC + struct.pack("<II", len(header), len(plan.graph)) + header + plan.graph
@@ -63,4 +70,4 @@ def plan_from_bytes(data: bytes, *, version: str) -> Plan:
             f"expecting library version {version} got {header['version']}, please rebuild."
         )
     graph = data[start + header_size :]
-    return Plan(version, graph, header["profiles"], header["options"])
+    return Plan(version, graph, header["profiles"], header["options"], header["plugins"])

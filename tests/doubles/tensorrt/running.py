@@ -13,10 +13,12 @@ import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from tests.doubles.tensorrt.building import DATA_TYPES
 from tests.doubles.tensorrt.objects import Object
 from tests.doubles.tensorrt.plain import HostMemory, values_of
 from tests.doubles.tensorrt.plan import Plan, PlanError, bytes_from_plan, plan_from_bytes
+from tests.doubles.tensorrt.plugin_builds import DATA_TYPES
+from tests.doubles.tensorrt.plugin_runs import PluginCall, StagedSession
+from tests.doubles.tensorrt.plugins import PluginField, PluginFieldCollection, called, check_whole
 
 __all__ = ["EngineInspector", "ICudaEngine", "IExecutionContext", "Runtime"]
 
@@ -47,14 +49,37 @@ class Runtime(Object):
         except PlanError as error:
             self._report("INTERNAL_ERROR", str(error))
             return None
-        engine: ICudaEngine = self._new("ICudaEngine", plan)
+        plugins = [self._plugin(kept) for kept in plan.plugins]
+        if None in plugins:
+            return None
+        engine: ICudaEngine = self._new("ICudaEngine", plan, plugins)
         return engine
+
+    def _plugin(self, kept: dict[str, Any]) -> Any:
+        """Return a plugin of a plan, or None and a report."""
+        creator = self._state.registry.get_creator(*kept["names"])
+        if creator is None:
+            words = "Cannot deserialize plugin since corresponding IPluginCreator not found"
+            self._report("INTERNAL_ERROR", f"{words} in Plugin Registry")
+            return None
+        arrays = {name: np.array(numbers, np.int32) for name, numbers in kept["fields"].items()}
+        kind = self._enum("PluginFieldType", "INT32")
+        fields = PluginFieldCollection(PluginField(*item, kind) for item in arrays.items())
+        phase = self._enum("TensorRTPhase", "RUNTIME")
+        plugin = called("create_plugin", creator.create_plugin, kept["node"], fields, phase)
+        if plugin is None or check_whole(plugin):
+            self._report("INTERNAL_ERROR", "the creator gives no plugin that is whole")
+            return None
+        return plugin
 
 
 class ICudaEngine(Object):
     """Named inputs and outputs of one plan."""
 
-    def _set_up(self, plan: Plan) -> None:
+    def _set_up(self, plan: Plan, plugins: list[Any]) -> None:
+        self._plugins = plugins
+        if plugins:
+            self._state.registry.users.add(self)
         graph = onnx.load_from_string(plan.graph).graph
         constants = {value.name for value in graph.initializer}
         inputs = [value for value in graph.input if value.name not in constants]
@@ -62,7 +87,8 @@ class ICudaEngine(Object):
         self._io = {value.name: _described(value) for value in [*inputs, *graph.output]}
         self._input_names = [value.name for value in inputs]
         self._layer_names = [node.name or node.output[0] for node in graph.node]
-        self._session = _session(plan.graph)
+        nodes = [kept["node"] for kept in plan.plugins]
+        self._session = StagedSession(plan.graph, nodes, _session)
 
     def _get_num_io_tensors(self) -> int:
         return len(self._io)
@@ -174,6 +200,9 @@ class IExecutionContext(Object):
 
     def _set_up(self, *, needs_memory: bool) -> None:
         self._needs_memory = needs_memory
+        attached = [plugin.attach_to_context(None) for plugin in self._engine._plugins]
+        self._plugins = attached
+        self._calls: dict[tuple[tuple[int, ...], ...], list[PluginCall]] = {}
         self._memory: tuple[int, int] | None = None
         self._profile = 0
         self._shapes: dict[str, tuple[int, ...]] = {}
@@ -293,6 +322,12 @@ class IExecutionContext(Object):
                 cuda.view(*self._memory)
             for name, address in self._addresses.items():
                 cuda.view(address, self._size(name, shapes[name]))
+            for number, call in enumerate(self._plugin_calls()):
+                filling = (weakref.ref(self), number, dict(self._addresses), shapes)
+                cuda.enqueue(stream_handle, functools.partial(_fill, *filling))
+                if not call.enqueue(stream_handle):
+                    self._report("FAILED_EXECUTION", "enqueueV3: a plugin failed")
+                    return False
             cuda.enqueue(stream_handle, work)
         except ValueError as error:
             self._report("FAILED_EXECUTION", f"enqueueV3: CUDA error: {error}")
@@ -306,17 +341,60 @@ class IExecutionContext(Object):
             raise RuntimeError("the double has no CUDA")
         if self._memory is not None:
             cuda.view(*self._memory)[:] = _RUBBISH  # nothing in it lasts from run to run
-        views: dict[str, NDArray[Any]] = {
+        views = self._views(addresses, shapes)
+        names = [name for name in engine._io if name not in engine._input_names]
+        calls = self._plugin_calls(shapes)
+        outputs = engine._session.stage(len(calls), self._known(views, calls))
+        self._state.executions += 1
+        for name in names:
+            views[name][...] = outputs[name]
+
+    def _fill(
+        self, number: int, addresses: dict[str, int], shapes: dict[str, tuple[int, ...]]
+    ) -> None:
+        """Compute what a plugin reads."""
+        calls = self._plugin_calls(shapes)
+        known = self._known(self._views(addresses, shapes), calls[:number])
+        calls[number].fill(self._engine._session.stage(number, known))
+
+    def _views(
+        self, addresses: dict[str, int], shapes: dict[str, tuple[int, ...]]
+    ) -> dict[str, NDArray[Any]]:
+        cuda = self._state.cuda
+        if cuda is None:
+            raise RuntimeError("the double has no CUDA")
+        return {
             name: cuda.view(address, self._size(name, shapes[name]))
-            .view(_NUMPY[engine._io[name][0]])
+            .view(_NUMPY[self._engine._io[name][0]])
             .reshape(shapes[name])
             for name, address in addresses.items()
         }
-        names = [name for name in engine._io if name not in engine._input_names]
-        outputs = engine._session.run(names, {name: views[name] for name in engine._input_names})
-        self._state.executions += 1
-        for name, value in zip(names, outputs, strict=True):
-            views[name][...] = value
+
+    def _known(
+        self, views: dict[str, NDArray[Any]], calls: list[PluginCall]
+    ) -> dict[str, NDArray[Any]]:
+        """Return the inputs of the graph, and what plugins gave."""
+        inputs = {name: views[name] for name in self._engine._input_names}
+        return {**inputs, **{call.output_name: call.output for call in calls}}
+
+    def _plugin_calls(self, shapes: dict[str, tuple[int, ...]] | None = None) -> list[PluginCall]:
+        """Return the plugins at the shapes of now or of a run, by a run on zeros the first time."""
+        engine, shapes = self._engine, shapes or self._shapes
+        key = tuple(shapes.get(name, engine._io[name][1]) for name in engine._input_names)
+        if key not in self._calls:
+            known: dict[str, NDArray[Any]] = {
+                name: np.zeros(shape, _NUMPY[engine._io[name][0]])
+                for name, shape in zip(engine._input_names, key, strict=True)
+            }
+            calls = self._calls[key] = []
+            for number, plugin in enumerate(self._plugins):
+                node = engine._session.nodes[number]
+                known |= engine._session.stage(number, known)
+                inputs = {name: known[name] for name in node.input}
+                call = PluginCall(plugin, inputs, node.output[0], self._state.api.classes)
+                known[call.output_name] = np.zeros_like(call.output)
+                calls.append(call)
+        return self._calls[key]
 
     def _size(self, name: str, shape: tuple[int, ...]) -> int:
         return int(np.prod(shape)) * int(np.dtype(_NUMPY[self._engine._io[name][0]]).itemsize)
@@ -338,10 +416,10 @@ class IExecutionContext(Object):
                 n: np.zeros(shape, _NUMPY[engine._io[n][0]]) for n, shape in shapes.items()
             }
             names = [name for name in engine._io if name not in engine._input_names]
-            found = engine._session.run(names, zeros)
-            self._output_shapes[key] = {
-                name: value.shape for name, value in zip(names, found, strict=True)
-            }
+            calls = self._plugin_calls(shapes)
+            patches = {call.output_name: np.zeros_like(call.output) for call in calls}
+            found = engine._session.stage(len(calls), {**zeros, **patches})
+            self._output_shapes[key] = {name: found[name].shape for name in names}
         return {**self._output_shapes[key], **shapes}
 
 
@@ -355,6 +433,18 @@ def _execute(
     if alive is None:
         raise RuntimeError("a context was freed before its work had run")
     alive._execute(addresses, shapes)
+
+
+def _fill(
+    context: weakref.ref[IExecutionContext],
+    number: int,
+    addresses: dict[str, int],
+    shapes: dict[str, tuple[int, ...]],
+) -> None:
+    alive = context()
+    if alive is None:
+        raise RuntimeError("a context was freed before its work had run")
+    alive._fill(number, addresses, shapes)
 
 
 def _described(value: onnx.ValueInfoProto) -> tuple[str, tuple[int, ...]]:

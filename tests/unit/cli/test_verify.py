@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from facealign.cli.verify import _settings
+
 RunCli = Callable[..., tuple[int, str, str]]
 
 
@@ -26,3 +28,9 @@ def test_verify_prints_json(run_cli: RunCli) -> None:
     _, stdout, _ = run_cli("verify", "good.bundle", "--json")
 
     assert json.loads(stdout) == {"code": 0, "bundle": "good.bundle", "self_test": "passed"}
+
+
+def test_verify_takes_only_numbers_of_the_options_for_settings() -> None:
+    options = {"heads": "4", "patch_crop": "plugin", "targets": "jetpack-6.2 tensorrt-11"}
+
+    assert _settings(options) == {"heads": 4}

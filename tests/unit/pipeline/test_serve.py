@@ -11,11 +11,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from facealign.bundle import Manifest, write_bundle
+from facealign.bundle import Golden, Manifest, write_bundle
 from facealign.errors import IntegrityError, OutputError, TargetError, UsageError
 from facealign.pipeline.serve import check_serving_folder, serve_bundle, serving_folder
+from facealign.runtime.patch_crop_body import patch_crop_kind
 from facealign.runtime.tensorrt.build_options import BuildOptions
 from facealign.runtime.tensorrt.plan import Plan, write_plan
+from tests.patch_crop_bundle import patch_crop_bundle
 from tests.unit.runtime.tensorrt.made_plans import KEY, made_plan
 
 GRAPH, CONFIG = "models/tiny_fp32/1/model.onnx", "models/tiny_fp32/config.pbtxt"
@@ -188,3 +190,23 @@ def test_serve_bundle_writes_nothing_that_deepstream_cannot_cut(
         serve_bundle(bundle, "deepstream")
 
     assert not serving_folder(bundle, "deepstream").exists()
+
+
+def test_serve_bundle_refuses_a_plan_that_needs_our_plugin(bundle: Path, plan: Plan) -> None:
+    plugins = ("facealign::PatchCrop/1",)
+    _keep(bundle, Plan(dataclasses.replace(plan.record, plugins=plugins), plan.data))
+
+    with pytest.raises(
+        UsageError, match=r"needs facealign::PatchCrop/1, which no server has; export .*standard"
+    ):
+        serve_bundle(bundle, "triton")
+
+
+def test_serve_bundle_gives_a_server_the_body_of_the_patch_crop(
+    tmp_path: Path, tiny_manifest: Manifest, tiny_golden: Golden
+) -> None:
+    made = patch_crop_bundle(tmp_path / "tiny.bundle", "plugin", tiny_manifest, tiny_golden)
+
+    served = serve_bundle(made.folder, "triton")
+
+    assert patch_crop_kind((served.folder / GRAPH).read_bytes()) == "with_body"

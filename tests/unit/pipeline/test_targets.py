@@ -8,13 +8,14 @@ import onnx_ir as ir
 import pytest
 
 from facealign.errors import TargetError
-from facealign.export.graph import bytes_from_graph
+from facealign.export.graph import bytes_from_graph, graph_from_bytes
 from facealign.export.passes.precision import half_precision
 from facealign.export.passes.quantize import for_cpu, quantize
 from facealign.pipeline.precision_request import PrecisionRequest
 from facealign.pipeline.run_crops import graph_runner
 from facealign.pipeline.targets import (
     Form,
+    PatchCropForm,
     check_targets,
     fitted_request,
     judge_targets,
@@ -22,6 +23,7 @@ from facealign.pipeline.targets import (
     refusal_lines,
 )
 from facealign.targets import discover_targets, targets_from_names
+from tests.patch_crop_bundle import patch_crop_graph
 from tests.unit.pipeline.small_network import crops_for
 
 SAME_NORM = 1e-5  # of the crop
@@ -75,6 +77,32 @@ def test_lowered_for_leaves_what_is_for_another_engine(
     graph = for_cpu(small, small_ranges)
 
     assert lowered_for(graph, "int8-cpu", Form(targets_from_names(["jetpack-5.1"]))) is graph
+
+
+@pytest.mark.parametrize("form", ["plugin", "function"])
+def test_lowered_for_writes_the_patch_crop_as_asked(form: PatchCropForm) -> None:
+    graph = graph_from_bytes(patch_crop_graph("standard"))
+
+    lowered = lowered_for(graph, "fp32", Form(targets_from_names(["jetpack-6.2"]), patch_crop=form))
+
+    assert bytes_from_graph(lowered) == patch_crop_graph(form)
+
+
+def test_lowered_for_needs_no_plugin_where_tensorrt_reads_nothing() -> None:
+    graph = graph_from_bytes(patch_crop_graph("standard"))
+
+    assert lowered_for(graph, "int8-cpu", Form(patch_crop="plugin")) is graph
+
+
+@pytest.mark.parametrize(
+    ("target", "fix"),
+    [("jetpack-6.0", "--patch-crop standard"), ("onnxruntime", "--patch-crop function")],
+)
+def test_lowered_for_refuses_the_plugin_for_a_target_without_it(target: str, fix: str) -> None:
+    graph = graph_from_bytes(patch_crop_graph("standard"))
+
+    with pytest.raises(TargetError, match=f"^{target} refuses the fp32 graph: PatchCrop .*{fix}"):
+        lowered_for(graph, "fp32", Form(targets_from_names([target]), patch_crop="plugin"))
 
 
 def test_lowered_for_refuses_what_has_no_lower_form() -> None:

@@ -54,8 +54,9 @@ def lower(
         model: A graph as `finish_graph` gives it, also in FP16 or with Q/DQ.
         patch_crop: ``standard`` is GridSample. ``function`` is ``facealign::PatchCrop`` with its
             ONNX function body, for every runtime, and for TensorRT from 10.7 on with our plugin or
-            without. ``plugin`` is the same without a body, for TensorRT before 10.7, where the body
-            would win over the plugin. ``gather`` has no GridSample, for TensorRT before 8.5.
+            without. ``plugin`` is the same without a body, for TensorRT from 10.3 on with our
+            plugin; before 10.7 the body would win over it. ``gather`` has no GridSample, for
+            TensorRT before 8.5.
         graph_convolution: ``standard`` is a dense MatMul with the adjacency. ``function`` and
             ``plugin`` are ``facealign::SparseGraphConv``, as above. ``gather`` is a sum over
             neighbours in standard operators.

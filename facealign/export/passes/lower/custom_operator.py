@@ -5,7 +5,7 @@ What decides who runs such a node, read in onnx-tensorrt's sources, not run on a
 * The lookup is by operator type alone, so the types are unlike any of the standard.
 * TensorRT 8 knows no function bodies: it takes the plugin, or refuses the graph.
 * 9.0 to 10.6 takes the body even where a plugin is registered. Where the plugin shall win, the
-  graph must come without bodies.
+  graph must come without bodies. What else runs it then is in `runtime/patch_crop_body.py`.
 * 10.7 to 10.14 takes the plugin where one is registered, else the body.
 * From 10.15 on it does so only for a node that has the attribute `plugin_namespace`.
 

@@ -19,14 +19,14 @@ from facealign.runtime.tensorrt.plugins.launch import CropSize, LentStream, Patc
 if TYPE_CHECKING:
     import tensorrt
 
-__all__ = ["NAME", "NAMESPACE", "VERSION", "patch_crop_creator"]
+__all__ = ["CONTRACT", "NAME", "NAMESPACE", "VERSION", "patch_crop_creator"]
 
 # As the pass `CustomPatchCropPass` writes the node.
 NAME = "PatchCrop"
 NAMESPACE = "facealign"
 VERSION = "1"
 # Kept in a plan, which holds none of this code: a plan made for another kernel is refused.
-_CONTRACT = 1
+CONTRACT = 1
 _FIELD = "contract"
 # The bindings of 10.3 crash the process where Python frees an IPluginV3, an empty one too; seen
 # over a stub of their library. Those of 10.13 do not. Before, a plugin, some 1 kB, is never freed.
@@ -38,10 +38,11 @@ def patch_crop_creator(trt: ModuleType, open_kernel: Callable[[], PatchCropKerne
 
     Args:
         trt: The module `tensorrt`, 10.3 or later.
-        open_kernel: Called once per execution context, never while a stream is captured; the
-            kernel must be of the context's device.
+        open_kernel: Called where TensorRT parses a graph or opens a plan, in that thread, once
+            per plugin; never while a stream is captured. The kernel must be of the device that the
+            plan is for, and is that of all copies, in execution contexts too.
     """
-    plugin_class = _plugin_class(trt, open_kernel)
+    plugin_class = _plugin_class(trt)
 
     class PatchCropCreator(trt.IPluginCreatorV3One):  # type: ignore[misc, name-defined]  # found at run time
         def __init__(self) -> None:
@@ -59,12 +60,12 @@ def patch_crop_creator(trt: ModuleType, open_kernel: Callable[[], PatchCropKerne
         ) -> Any:  # noqa: ANN401
             if phase == trt.TensorRTPhase.RUNTIME:
                 _check_contract({field.name: field.data for field in field_collection})
-            return plugin_class()
+            return plugin_class(open_kernel())
 
     return PatchCropCreator()
 
 
-def _plugin_class(trt: ModuleType, open_kernel: Callable[[], PatchCropKernel]) -> Any:  # noqa: ANN401, C901  # many methods, no branches
+def _plugin_class(trt: ModuleType) -> Any:  # noqa: ANN401, C901  # many methods, no branches
     half, single = trt.DataType.HALF, trt.DataType.FLOAT
     must_live = _version(trt) < _FREES_PLUGINS
 
@@ -74,7 +75,7 @@ def _plugin_class(trt: ModuleType, open_kernel: Callable[[], PatchCropKernel]) -
         trt.IPluginV3OneBuild,  # type: ignore[misc, name-defined]
         trt.IPluginV3OneRuntime,  # type: ignore[misc, name-defined]
     ):
-        def __init__(self, kernel: PatchCropKernel | None = None) -> None:
+        def __init__(self, kernel: PatchCropKernel) -> None:
             # pybind: one call for each base, as super() reaches only the first.
             trt.IPluginV3.__init__(self)
             trt.IPluginV3OneCore.__init__(self)
@@ -84,8 +85,8 @@ def _plugin_class(trt: ModuleType, open_kernel: Callable[[], PatchCropKernel]) -
             self.plugin_namespace = NAMESPACE
             self.plugin_version = VERSION
             self.num_outputs = 1
-            # Kept: TensorRT reads the fields after the call that gave them.
-            self._contract = np.array([_CONTRACT], np.int32)
+            # Kept, as the field: TensorRT reads all of it after the call that gave it.
+            self._contract = np.array([CONTRACT], np.int32)
             self._kernel = kernel
             if must_live:
                 ctypes.pythonapi.Py_IncRef(ctypes.py_object(self))
@@ -97,8 +98,8 @@ def _plugin_class(trt: ModuleType, open_kernel: Callable[[], PatchCropKernel]) -
             return PatchCropPlugin(self._kernel)
 
         def get_fields_to_serialize(self) -> Any:  # noqa: ANN401
-            field = trt.PluginField(_FIELD, self._contract, trt.PluginFieldType.INT32)
-            self._fields = trt.PluginFieldCollection([field])
+            self._field = trt.PluginField(_FIELD, self._contract, trt.PluginFieldType.INT32)
+            self._fields = trt.PluginFieldCollection([self._field])
             return self._fields
 
         def get_output_data_types(self, input_types: list[tensorrt.DataType]) -> Any:  # noqa: ANN401
@@ -163,8 +164,7 @@ def _plugin_class(trt: ModuleType, open_kernel: Callable[[], PatchCropKernel]) -
             self,
             _resource_context: tensorrt.IPluginResourceContext,
         ) -> Any:  # noqa: ANN401
-            # The kernel now, as nothing can be loaded during a capture.
-            return PatchCropPlugin(open_kernel())
+            return PatchCropPlugin(self._kernel)
 
         def enqueue(
             self,
@@ -175,8 +175,6 @@ def _plugin_class(trt: ModuleType, open_kernel: Callable[[], PatchCropKernel]) -
             _workspace: int,
             stream: int,
         ) -> None:
-            if self._kernel is None:
-                self._kernel = open_kernel()
             features, grid = input_desc
             self._kernel.launch(
                 LentStream(stream),
@@ -200,8 +198,8 @@ def _check_contract(fields: dict[str, Any]) -> None:
         IntegrityError: If it is of another version.
     """
     found = [int(number) for number in np.ravel(fields.get(_FIELD, ()))]
-    if found != [_CONTRACT]:
+    if found != [CONTRACT]:
         raise IntegrityError(
-            f"the plan holds `{NAME}` of contract {found or 'none'}, this is {_CONTRACT}; build "
+            f"the plan holds `{NAME}` of contract {found or 'none'}, this is {CONTRACT}; build "
             "the plan again"
         )

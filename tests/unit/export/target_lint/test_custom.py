@@ -7,9 +7,12 @@ from collections.abc import Callable
 import pytest
 
 from facealign.export.target_lint import Finding
+from facealign.targets import discover_targets, targets_from_names
 
 Lint = Callable[..., list[Finding]]
 DOMAINS = ', "local": 1'
+OURS = ', "facealign": 1'
+PATCH_CROP = "g (float[4] x) => (float[4] y) { [call] y = facealign.PatchCrop(x) }"
 CALL = """
 g (float[4] x) => (float[4] y) {{ [call] y = local.{name}{attribute}(x) }}
 {function}
@@ -71,13 +74,42 @@ def test_custom_operators_without_a_body_are_refused(lint: Lint, target: str, wh
     assert why in found.why
 
 
-def test_custom_operators_of_ours_only_want_their_plugin(lint: Lint) -> None:
-    text = "g (float[4] x) => (float[4] y) { [call] y = facealign.PatchCrop(x) }"
+@pytest.mark.parametrize("target", [each.name for each in discover_targets()])
+def test_patch_crop_without_a_body_is_for_targets_that_the_plugin_is_for(
+    lint: Lint, target: str
+) -> None:
+    (of_target,) = targets_from_names([target])
+    has_plugin = of_target.engine == "tensorrt" and of_target.oldest >= (10, 3)
 
-    (found,) = of_custom(lint(text, "jetpack-6.2", domains=', "facealign": 1'))
+    (found,) = of_custom(lint(PATCH_CROP, target, domains=OURS))
 
-    assert found.severity == "warning"
-    assert "facealign's plugin must be registered" in found.why
+    assert (found.severity == "warning") == has_plugin
+    assert (found.severity == "error") != has_plugin
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("jetpack-6.2", "runs by facealign's plugin alone, which `facealign build` registers"),
+        ("jetpack-6.2", "build with `facealign build`, or export with `--patch-crop function`"),
+        ("jetpack-6.0", "plugin for it is for TensorRT from 10.3 on, not for TensorRT 8.6.2"),
+        ("jetpack-6.0", "export it with `--patch-crop standard`"),
+        ("onnxruntime", "which ONNX Runtime does not have; export it with `--patch-crop function`"),
+    ],
+)
+def test_patch_crop_without_a_body_says_who_runs_it(lint: Lint, target: str, words: str) -> None:
+    (found,) = of_custom(lint(PATCH_CROP, target, domains=OURS))
+
+    assert words in str(found)
+
+
+def test_operators_of_ours_that_have_no_plugin_are_refused_without_a_body(lint: Lint) -> None:
+    text = PATCH_CROP.replace("PatchCrop", "SparseGraphConv")
+
+    (found,) = of_custom(lint(text, "jetpack-6.2", domains=OURS))
+
+    assert found.severity == "error"
+    assert "looks for a plugin 'SparseGraphConv'" in found.why
 
 
 @pytest.mark.parametrize("target", ["jetpack-6.0", "jetpack-7.2"])

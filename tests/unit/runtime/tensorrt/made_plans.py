@@ -46,6 +46,7 @@ def made_plan(
         precision="fp16",
         machine=machine,
         options=options or BuildOptions(max_batch=8),
+        plugins=(),
         inputs=(contract_input(256),),
         outputs=contract_outputs(98, ("pose",)),
         crop=CropSpec(256, SquareRule(1.15, "integer"), SquareRule(1.2, "exact")),
