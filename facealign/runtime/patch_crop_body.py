@@ -35,7 +35,8 @@ _BODY = (
     b"R\tfacealign",
 )
 _FUNCTION_KEY = b"\xca\x01"  # of field 25, with a length
-_BYTES_OF_LENGTH = 7  # bits of a varint
+_BITS = 7  # of a number in each byte of a varint
+_LARGEST_OPSET = 1 << _BITS  # that is one byte; there is none above 30
 
 
 def patch_crop_kind(graph: bytes) -> PatchCropKind:
@@ -52,18 +53,23 @@ def patch_crop_kind(graph: bytes) -> PatchCropKind:
 
 def with_patch_crop_body(graph: bytes) -> bytes:
     """Return the ONNX file with the body of the patch crop; the file itself if it lacks none."""
-    if patch_crop_kind(graph) != "without_body":
+    opset = _opset(graph) if patch_crop_kind(graph) == "without_body" else 0
+    if not 0 < opset < _LARGEST_OPSET:  # ONNX Runtime says what is wrong with such a file
         return graph
-    opset = next(
+    body = bytes([opset]).join(_BODY)
+    low, high = len(body) & 0x7F | 0x80, len(body) >> _BITS
+    return graph + _FUNCTION_KEY + bytes([low, high]) + body
+
+
+def _opset(graph: bytes) -> int:
+    versions = (
         value
         for entry in messages(memoryview(graph), _MODEL_OPSET)
         if b"".join(texts(entry, _OPSET_DOMAIN)) in {b"", b"ai.onnx"}
         for number, value in fields(entry)
         if number == _OPSET_VERSION and isinstance(value, int)
     )
-    body = bytes([opset]).join(_BODY)
-    low, high = len(body) & 0x7F | 0x80, len(body) >> _BYTES_OF_LENGTH
-    return graph + _FUNCTION_KEY + bytes([low, high]) + body
+    return next(versions, 0)
 
 
 def _kind(model: memoryview) -> PatchCropKind:

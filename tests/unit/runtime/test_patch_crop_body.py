@@ -6,6 +6,7 @@ import onnx_ir as ir
 import pytest
 from numpy.typing import NDArray
 
+from facealign.errors import BackendError
 from facealign.export.graph import bytes_from_graph, graph_from_bytes
 from facealign.export.passes.lower import Form, Opset, lower
 from facealign.runtime.ort_engine import run_graph
@@ -56,6 +57,18 @@ def test_nothing_is_added_to_a_graph_that_lacks_no_body(form: Form) -> None:
     graph = patch_crop_graph(form)
 
     assert with_patch_crop_body(graph) is graph
+
+
+@pytest.mark.parametrize("opset", [None, 0, 300, -1], ids=["none", "0", "300", "negative"])
+def test_graph_of_an_opset_that_there_is_not_is_refused_in_one_line(opset: int | None) -> None:
+    graph = onnx.load_from_string(patch_crop_graph("plugin"))
+    others = [entry for entry in graph.opset_import if entry.domain]
+    del graph.opset_import[:]
+    graph.opset_import.extend(others)
+    graph.opset_import.extend([] if opset is None else [onnx.helper.make_opsetid("", opset)])
+
+    with pytest.raises(BackendError, match=r"^onnxruntime \S+ cannot open the graph: .*$"):
+        run_graph(graph.SerializeToString(), np.zeros((1, 16, 16, 3), np.uint8))
 
 
 def test_graph_without_its_body_gives_what_standard_operators_give(
