@@ -142,7 +142,11 @@ class TensorrtEngine:
         Raises what `run` raises.
         """
         self._check_crops(crops)
-        return self._pool.submit(lambda slot: slot.start(crops))
+
+        def start(slot: Slot) -> None:
+            slot.start(crops)
+
+        return self._pool.submit(start)
 
     def collect(self, ticket: Ticket) -> dict[str, NDArray[np.float32]]:
         """Wait for a run that was submitted, and return its outputs; once, and in any order.

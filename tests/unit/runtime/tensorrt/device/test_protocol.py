@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from threading import Thread
 from typing import Protocol
 
 import numpy as np
 import pytest
 
 from facealign.errors import BackendError
-from facealign.runtime.tensorrt.device import Device, Stream, open_device
+from facealign.runtime.tensorrt.device import Device, open_device
 from facealign.runtime.tensorrt.kernels import compiled_kernels
 from tests.doubles.cuda import Double, NvrtcDouble
+from tests.unit.runtime.tensorrt.device.round_trip import RoundTrip, in_another_thread
 
 FILL = """
 extern "C" __global__ void fill(int* out, int count, int first, float step, double scale) {
@@ -26,42 +26,6 @@ extern "C" __global__ void fill(int* out, int count, int first, float step, doub
 @pytest.fixture
 def image(device: Device, nvrtc: NvrtcDouble) -> bytes:
     return compiled_kernels(FILL, device.info, library=str(nvrtc.path))
-
-
-class RoundTrip:
-    """Copies `source` to the device and back to `target`."""
-
-    def __init__(self, device: Device, size: int = 64) -> None:
-        self.device, self.size = device, size
-        self.stream, self.buffer = device.stream(), device.device_buffer(size)
-        self.source, self.target = device.pinned_buffer(size), device.pinned_buffer(size)
-        self.source.array[:] = np.arange(size)
-
-    def enqueue(self) -> None:
-        self.device.copy_to_device(
-            self.buffer.address, self.source, size=self.size, stream=self.stream
-        )
-        self.device.copy_to_host(
-            self.target, self.buffer.address, size=self.size, stream=self.stream
-        )
-
-    def has_run(self) -> bool:
-        return np.array_equal(self.target.array, self.source.array)
-
-
-def in_another_thread(work: Callable[[], None]) -> None:
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            work()
-        except BaseException as error:  # noqa: BLE001  # raised again below
-            errors.append(error)
-
-    thread = Thread(target=run)
-    thread.start()
-    thread.join()
-    assert not errors, errors
 
 
 def test_info_tells_the_device(cuda: Double, device: Device) -> None:
@@ -214,103 +178,6 @@ def test_an_event_without_timing_has_no_time(device: Device) -> None:
 def test_time_since_something_else_is_refused(device: Device) -> None:
     with pytest.raises(TypeError, match=f"`since` must be an event of the back `{device.back}`"):
         device.event(timing=True).elapsed_ms(object())  # type: ignore[arg-type]  # on purpose
-
-
-def test_capture_runs_nothing(device: Device) -> None:
-    trip = RoundTrip(device)
-
-    device.capture(trip.stream, trip.enqueue)
-    trip.stream.synchronize()
-
-    assert not trip.has_run()
-
-
-def test_a_graph_runs_what_was_captured_every_time(device: Device) -> None:
-    trip = RoundTrip(device)
-    graph = device.capture(trip.stream, trip.enqueue)
-
-    graph.launch(trip.stream)
-    trip.stream.synchronize()
-    once = trip.has_run()
-    trip.source.array[:] = 7
-    graph.launch(device.stream())
-    graph.launch(trip.stream)
-    trip.stream.synchronize()
-
-    assert once
-    assert trip.has_run()
-
-
-def test_a_graph_may_hold_what_another_library_queues(cuda: Double, device: Device) -> None:
-    stream, runs, answers = device.stream(), [], []
-    device.make_current()
-
-    graph = device.capture(
-        stream, lambda: answers.append(cuda.enqueue(stream.handle, lambda: runs.append(1)))
-    )
-    graph.launch(stream)
-    graph.launch(stream)
-    stream.synchronize()
-
-    assert answers == [0]
-    assert runs == [1, 1]
-
-
-def test_what_enqueue_raises_goes_through_and_the_stream_stays(
-    cuda: Double, device: Device
-) -> None:
-    trip = RoundTrip(device)
-
-    def fail() -> None:
-        trip.enqueue()
-        raise KeyError("mine")
-
-    with pytest.raises(KeyError, match="mine"):
-        device.capture(trip.stream, fail)
-    trip.enqueue()
-    trip.stream.synchronize()
-
-    assert trip.has_run()
-    assert cuda.live("graph") == 0
-
-
-def wait(device: Device, stream: Stream) -> None:
-    del device
-    stream.synchronize()
-
-
-def allocate(device: Device, stream: Stream) -> None:
-    del stream
-    device.device_buffer(8)
-
-
-@pytest.mark.parametrize("unsafe", [wait, allocate])
-def test_what_cannot_be_captured_is_an_error_and_the_stream_stays(
-    cuda: Double, device: Device, unsafe: Callable[[Device, Stream], None]
-) -> None:
-    trip = RoundTrip(device)
-
-    with pytest.raises(BackendError, match=r"failed: .*(not permitted when stream is capturing|9)"):
-        device.capture(trip.stream, lambda: unsafe(device, trip.stream))
-    trip.enqueue()
-    trip.stream.synchronize()
-
-    assert trip.has_run()
-    assert cuda.live("graph") + cuda.live("graph_exec") == 0
-
-
-def test_another_thread_may_allocate_during_a_capture(device: Device) -> None:
-    trip = RoundTrip(device)
-
-    def enqueue() -> None:
-        trip.enqueue()
-        in_another_thread(lambda: device.device_buffer(8).close())
-
-    graph = device.capture(trip.stream, enqueue)
-    graph.launch(trip.stream)
-    trip.stream.synchronize()
-
-    assert trip.has_run()
 
 
 def test_a_kernel_gets_its_arguments(device: Device, image: bytes) -> None:

@@ -27,7 +27,7 @@ def has_pycuda() -> bool:
 
 @pytest.mark.skipif(not has_pycuda(), reason="pycuda is not installed")
 @pytest.mark.skipif(COMPILER is None, reason="no g++ to build the CUDA double with")
-@pytest.mark.parametrize("file", ["test_protocol.py", "test_pycuda_errors.py"])
+@pytest.mark.parametrize("file", ["test_protocol.py", "test_capture.py", "test_pycuda_errors.py"])
 def test_pycuda_passes_what_every_back_must(tmp_path: Path, file: str) -> None:
     library = tmp_path / "libcuda.so.1"
     shutil.copyfile(build_double(), library)
