@@ -96,16 +96,18 @@ bad_inputs = pytest.mark.parametrize(
 
 
 @bad_inputs
-@pytest.mark.usefixtures("workspace")
-def test_bad_input_gives_its_exit_code_and_ends_in_one_error_line(
-    run_cli: RunCli, arguments: str, code: int, message: str
+def test_bad_input_gives_its_exit_code_ends_in_one_error_line_and_leaves_the_folder_as_it_was(
+    run_cli: RunCli, workspace: Path, arguments: str, code: int, message: str
 ) -> None:
+    before = sorted(workspace.rglob("*"))
+
     found_code, stdout, stderr = run_cli(*arguments.split())
 
     *stages, error = stderr.splitlines()
     assert (found_code, stdout) == (code, "")
     assert re.match(f"error: .*{message}", error)
     assert all(line.startswith("[") for line in stages)
+    assert sorted(workspace.rglob("*")) == before
 
 
 @bad_inputs
@@ -121,17 +123,6 @@ def test_bad_input_gives_one_json_object_when_asked(
     assert set(error) == {"code", "error"}
     assert found_code == error["code"] == code
     assert re.search(message, error["error"])
-
-
-@pytest.mark.parametrize("arguments", [case[0] for case in BAD_INPUTS.values()], ids=BAD_INPUTS)
-def test_bad_input_leaves_the_folder_as_it_was(
-    run_cli: RunCli, workspace: Path, arguments: str
-) -> None:
-    before = sorted(workspace.rglob("*"))
-
-    run_cli(*arguments.split())
-
-    assert sorted(workspace.rglob("*")) == before
 
 
 @pytest.mark.parametrize(
