@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+
 import msgspec
 
 __all__ = [
@@ -87,7 +89,7 @@ class CandidateResult(_Part, frozen=True, kw_only=True):
     Attributes:
         forward: The engine alone, from crops in memory to outputs in memory.
         end_to_end: From a frame and boxes to landmarks: crop, copy, forward, decode.
-        crop_ms: Median of cutting the same crops on the CPU alone.
+        crop_ms: Median of cutting the same crops on the CPU alone; None where the GPU cuts them.
         forward_samples_ms: Every time that `forward` is made of, in the order of the runs.
         end_to_end_samples_ms: The same of `end_to_end`.
         throughput_per_s: Crops a second: batch by the mean of `forward`.
@@ -116,14 +118,20 @@ class CandidateResult(_Part, frozen=True, kw_only=True):
 
     @property
     def overhead_ms(self) -> float | None:
-        """Return what the session adds: end to end minus forward minus crop, of medians."""
-        if self.end_to_end is None or self.crop_ms is None:
+        """Return what the session adds: end to end minus forward minus crop.
+
+        Median over the runs, each end to end beside the forward that ran just before it: between
+        medians of all runs the noise of a network is larger than what is looked for.
+        """
+        pairs = zip(self.end_to_end_samples_ms, self.forward_samples_ms, strict=False)
+        added_ms = [end_to_end - forward for end_to_end, forward in pairs]
+        if not added_ms or self.crop_ms is None:
             return None
-        return self.end_to_end.median_ms - self.forward.median_ms - self.crop_ms
+        return statistics.median(added_ms) - self.crop_ms
 
 
 class Ratio(_Part, frozen=True, kw_only=True):
-    """How many times as fast a candidate is as another, of medians, with its 95 % interval.
+    """How many times as fast a candidate is as another: median over the rounds, 95 % interval.
 
     `names` are two of `Candidate.name` with the same batch: the faster one is not always the first.
     """
@@ -141,7 +149,9 @@ class FixedRateResult(_Part, frozen=True, kw_only=True):
 
     Attributes:
         latency: From when a frame was due to its landmarks, so that waiting counts.
-        misses: Frames that took longer than `deadline_ms`.
+        misses: Frames that took longer than `deadline_ms`, or were never begun: where the rate is
+            too high, the run ends after twice its time.
+        busy_percent: Time in which a frame was being run, of all time.
     """
 
     candidate: Candidate

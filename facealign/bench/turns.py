@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from facealign.bench.child import Child
 from facealign.bench.messages import TakeTurn, TurnDone
 
-__all__ = ["MIN_ROUNDS", "Turns", "round_medians_ms", "take_turns"]
+__all__ = ["Turns", "round_medians_ms", "take_turns"]
 
-MIN_ROUNDS = 8  # fewer tell nothing of drift, and little of an interval
+_MIN_ROUNDS = 8  # fewer tell nothing of drift, and little of an interval
+_FEWEST_ROUNDS = 4  # where 8 would take twice the time that there is
 _AIM_ROUNDS = 32
 _MOST_RUNS = 200
 _WARM_UP_S = 0.2  # as trtexec
@@ -57,7 +58,8 @@ def take_turns(
 
     Args:
         children: Ready, one or more.
-        seconds: How long, warm-up aside; `MIN_ROUNDS` are run however long they take.
+        seconds: How long, warm-up aside; up to twice that if there were not `_MIN_ROUNDS` before,
+            and longer where four rounds take longer.
         seed: Of the order of the turns.
         on_warm: Called when all are warm, before the first round that counts.
         on_round: Called after each round with the part of the time that is over, 0 to 1.
@@ -91,7 +93,10 @@ def round_medians_ms(turns: Turns, kind: str) -> NDArray[np.float64]:
 
 def _is_over(elapsed_s: float, rounds: int, seconds: float) -> bool:
     """Return whether the next round would end later than it would be early to stop now."""
-    return rounds >= MIN_ROUNDS and elapsed_s * (1 + 0.5 / rounds) > seconds
+    if rounds < _FEWEST_ROUNDS:
+        return False
+    allowed_s = seconds if rounds >= _MIN_ROUNDS else 2 * seconds
+    return elapsed_s * (1 + 0.5 / rounds) > allowed_s
 
 
 def _warm_up(children: Sequence[Child], *, turn_s: float) -> tuple[list[int], list[TurnDone]]:
