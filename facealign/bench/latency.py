@@ -43,5 +43,5 @@ def latency_of(times_ms: Sequence[float]) -> Latency:
 
 def percentile(ordered: Sequence[float], percent: float) -> float:
     """Return an element of ascending values; nothing is interpolated, as trtexec does it."""
-    above = math.floor((1 - percent / 100) * len(ordered))
+    above = math.floor((100 - percent) * len(ordered) / 100)  # 1 - 0.9 is less than 0.1
     return ordered[max(len(ordered) - 1 - above, 0)]

@@ -6,14 +6,14 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facealign.bench.child import Child
 from facealign.bench.messages import TakeTurn, TurnDone
 
-__all__ = ["Turns", "round_medians_ms", "take_turns"]
+__all__ = ["Asked", "Turns", "round_medians_ms", "take_turns"]
 
 _MIN_ROUNDS = 8  # fewer tell nothing of drift, and little of an interval
 _FEWEST_ROUNDS = 4  # where 8 would take twice the time that there is
@@ -22,6 +22,14 @@ _MOST_RUNS = 200
 _WARM_UP_S = 0.2  # as trtexec
 _SLOWEST = 50  # times as long as it took before; somebody may stop and go on with the machine
 _DEADLINE_S = 60.0
+
+
+class Asked(Protocol):
+    """A `Child`, as far as turns go."""
+
+    def ask(self, order: TakeTurn, reply: type[TurnDone], *, deadline_s: float) -> TurnDone:
+        """Return the answer to an order."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +52,7 @@ class Turns:
 
 
 def take_turns(
-    children: Sequence[Child],
+    children: Sequence[Asked],
     *,
     seconds: float,
     seed: int = 0,
@@ -99,7 +107,7 @@ def _is_over(elapsed_s: float, rounds: int, seconds: float) -> bool:
     return elapsed_s * (1 + 0.5 / rounds) > allowed_s
 
 
-def _warm_up(children: Sequence[Child], *, turn_s: float) -> tuple[list[int], list[TurnDone]]:
+def _warm_up(children: Sequence[Asked], *, turn_s: float) -> tuple[list[int], list[TurnDone]]:
     """Return how many runs of each kind make a turn of each child, and its last warm-up."""
     counts, warm = [], []
     for child in children:
@@ -113,7 +121,7 @@ def _warm_up(children: Sequence[Child], *, turn_s: float) -> tuple[list[int], li
     return counts, warm
 
 
-def _turn(child: Child, count: int, *, before: TurnDone) -> TurnDone:
+def _turn(child: Asked, count: int, *, before: TurnDone) -> TurnDone:
     deadline_s = max(_DEADLINE_S, _SLOWEST * (1 + count) * _cycle_s(before))
     return child.ask(TakeTurn(count=count), TurnDone, deadline_s=deadline_s)
 

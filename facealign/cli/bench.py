@@ -58,13 +58,13 @@ def bench(  # noqa: PLR0913  # typer makes an option of each
     seconds: Annotated[
         float, typer.Option(metavar="SECONDS", help="Time for all turns together.")
     ] = 20.0,
+    *,
     threads: Annotated[
         int | None,
         typer.Option(
             metavar="N", help="Threads of one run.", show_default="OMP_NUM_THREADS, or one per core"
         ),
     ] = None,
-    *,
     rate: Annotated[
         float | None,
         typer.Option(metavar="FPS", help="Also run at so many frames a second, and count misses."),
