@@ -33,6 +33,8 @@ def bench_text(result: BenchResult, *, width: int) -> str:
         _fixed_rate(result),
     ):
         if table is not None:
+            console.print(table.title, soft_wrap=True)  # rich breaks it where the table ends
+            table.title = None
             console.print(table)
             console.print()
     for line in _lines(result):
@@ -159,7 +161,7 @@ def _overhead(each: CandidateResult) -> str:
 
 
 def _table(title: str, first: str, *others: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="", box=None, padding=_GAP)
+    table = Table(title=title, box=None, padding=_GAP)
     table.add_column(first, no_wrap=True)
     for name in others:
         is_text = name in {"than", "95 % interval", "remark"}

@@ -43,14 +43,14 @@ def distances(
     landmarks = {each.candidate: _landmarks_px(each.child) for each in opened}
     found: dict[Candidate, NDArray[np.float64]] = {}
     with ExitStack() as stack:
-        for candidate, own in landmarks.items():
+        for candidate, own in list(landmarks.items()):
             reference = _reference(candidate)
             if reference == candidate:
                 continue
             try:
                 if reference not in landmarks:
                     child = open_candidate(bundle, request, reference, stack).child
-                    landmarks |= {reference: _landmarks_px(child)}
+                    landmarks[reference] = _landmarks_px(child)
             except BackendError as error:
                 skipped.append(f"no landmarks were compared: {error}")
                 return {}
