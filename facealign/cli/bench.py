@@ -42,7 +42,7 @@ def bench(  # noqa: PLR0913  # typer makes an option of each
         typer.Option(
             metavar="NAME,...",
             help="Graphs, such as fp32,int8-cpu.",
-            show_default="those made for the engine",
+            show_default="all that an engine takes",
         ),
     ] = None,
     checkpoint: Annotated[

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from facealign.bench.result import BenchResult, CandidateResult, GpuTimes
+from facealign.pipeline.bench import PURPOSE
 
 __all__ = ["NOT_TRUSTED", "bench_text"]
 
@@ -141,6 +142,8 @@ def _fixed_rate(result: BenchResult) -> Table | None:
 
 
 def _lines(result: BenchResult) -> Iterator[str]:
+    settings = result.settings.items()
+    yield from (f"{name} {text}" for name, text in settings if name.endswith(PURPOSE))
     overheads = [text for each in result.candidates if (text := _overhead(each))]
     if overheads:
         yield f"session overhead: {', '.join(overheads)}"

@@ -26,15 +26,16 @@ from facealign.bench.result import (
 )
 from facealign.bench.turns import Turns, round_medians_ms, take_turns
 from facealign.bundle import Bundle, read_bundle
-from facealign.pipeline.bench_candidates import BenchRequest, Opened, open_children
+from facealign.pipeline.bench_candidates import FULL, BenchRequest, Opened, open_children
 from facealign.pipeline.bench_results import candidate_results, distances, ratios
 from facealign.pipeline.bench_subject import FORWARD
 from facealign.pipeline.progress import SILENT, Progress, Stage
 
-__all__ = ["BENCH_STAGES", "FIXED_RATE_STAGE", "run_bench"]
+__all__ = ["BENCH_STAGES", "FIXED_RATE_STAGE", "PURPOSE", "run_bench"]
 
 BENCH_STAGES = ("bundle", "open", "turns")
 FIXED_RATE_STAGE = "fixed rate"
+PURPOSE = " is for"  # ends the name of a setting
 _SEED = 0
 _RATE_SHARE = 0.5  # of the time of all turns
 _LEAST_RATE_S = 2.0
@@ -74,7 +75,7 @@ def run_bench(request: BenchRequest, progress: Progress = SILENT) -> BenchResult
         facealign_version=__version__,
         commit=_commit(),
         made_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        settings=_settings(request, opened, turns),
+        settings=_settings(request, opened, turns) | _purposes(bundle, opened),
         machine=_machine(),
         state=_state(watch, opened, turns, load_before=load_before),
         candidates=results,
@@ -200,6 +201,13 @@ def _settings(
     if request.checkpoint is not None:
         settings["checkpoint"] = request.checkpoint.name
     return settings
+
+
+def _purposes(bundle: Bundle, opened: Sequence[Opened]) -> dict[str, str]:
+    """Return which engine each graph was made for, where that matters."""
+    names = dict.fromkeys(each.candidate.precision for each in opened)
+    graphs = bundle.manifest.graphs
+    return {f"{name}{PURPOSE}": graphs[name].purpose for name in names if name != FULL}
 
 
 def _machine() -> dict[str, str]:

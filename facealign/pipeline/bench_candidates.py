@@ -42,7 +42,7 @@ class BenchRequest:
     Attributes:
         bundle: Folder.
         engines: By name; if empty, whatever runs here.
-        precisions: Graphs of the bundle; if empty, those that were made for the engine.
+        precisions: Graphs of the bundle; if empty, all, but for TensorRT what is not for it.
         batches: Crops of a run; if empty, 1 and the most that the bundle takes.
         checkpoint: That the bundle was made from, for PyTorch.
         seconds: For all turns together.
@@ -71,13 +71,12 @@ class Opened:
     base_memory_mb: float
 
 
-def candidates_of(bundle: Bundle, request: BenchRequest, skipped: list[str]) -> list[Candidate]:
+def candidates_of(bundle: Bundle, request: BenchRequest) -> list[Candidate]:
     """Return what is to be measured, the one that others are compared with first.
 
     Args:
         bundle: Whose graphs.
         request: What was asked for.
-        skipped: Told of graphs that were made for other engines.
 
     Raises:
         UsageError: If something was asked for that there is not.
@@ -87,7 +86,7 @@ def candidates_of(bundle: Bundle, request: BenchRequest, skipped: list[str]) -> 
     return [
         Candidate(engine=engine, precision=precision, batch=batch, threads=request.threads)
         for engine in _engines(request)
-        for precision in _precisions(bundle, request, engine, skipped)
+        for precision in _precisions(bundle, request, engine)
         for batch in dict.fromkeys(batches)
     ]
 
@@ -112,7 +111,7 @@ def open_children(
     """
     missing: set[str] = set()
     works: set[str] = set()
-    for candidate in candidates_of(bundle, request, skipped):
+    for candidate in candidates_of(bundle, request):
         if candidate.engine in missing:
             continue
         try:
@@ -213,9 +212,7 @@ def _engines(request: BenchRequest) -> tuple[str, ...]:
     return tuple(n for n in dict.fromkeys(engines) if n != PYTORCH or request.checkpoint)
 
 
-def _precisions(
-    bundle: Bundle, request: BenchRequest, engine: str, skipped: list[str]
-) -> tuple[str, ...]:
+def _precisions(bundle: Bundle, request: BenchRequest, engine: str) -> tuple[str, ...]:
     """Return the graphs for an engine, FP32 first.
 
     Raises:
@@ -229,13 +226,7 @@ def _precisions(
         return (FULL,)
     if request.precisions:
         return tuple(name for name in graphs if name in request.precisions)
-    other = "ONNX Runtime" if engine == "tensorrt" else "TensorRT"
     purposes = {name: bundle.manifest.graphs[name].purpose for name in graphs}
-    others = [name for name in graphs if purposes[name].startswith(other)]
-    if engine == REFERENCE_ENGINE:  # of the rest it is said nowhere that they run here
-        skipped.extend(
-            f"{engine} {name} was left out, as that file is for {purposes[name]}; name it with "
-            "`--precision` to measure it"
-            for name in others
-        )
-    return tuple(name for name in graphs if name not in others)
+    # The others run any file, faster or slower; the table says what each was made for.
+    is_left_out = {name: engine == "tensorrt" and "ONNX" in purposes[name] for name in graphs}
+    return tuple(name for name in graphs if not is_left_out[name])

@@ -68,7 +68,11 @@ def _replies(open_subject: Callable[[bytes], _Subject], *orders: Order) -> list[
 def test_serve_opens_what_the_first_line_says() -> None:
     opened: list[bytes] = []
 
-    replies = _replies(lambda line: opened.append(line) or _Subject())  # type: ignore[func-returns-value]  # append gives None on purpose
+    def open_subject(line: bytes) -> _Subject:
+        opened.append(line)
+        return _Subject()
+
+    replies = _replies(open_subject)
 
     assert opened == [b"what to open\n"]
     assert [type(reply) for reply in replies] == [Ready]

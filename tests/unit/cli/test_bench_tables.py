@@ -52,7 +52,7 @@ def result() -> BenchResult:
         facealign_version="0.1.0",
         commit=None,
         made_at="2026-01-01T00:00:00+00:00",
-        settings={},
+        settings={"rounds": "9", "int8 is for": "TensorRT"},
         machine={},
         state=MachineState(
             clocks={"governor": "performance"}, load_before=0.1, foreign_cpu_percent=0.6, flags=()
@@ -107,10 +107,13 @@ def test_bench_text_says_that_ratios_of_a_noisy_run_tell_of_no_regression(
     assert "make the machine quiet and measure again" in text
 
 
-def test_bench_text_tells_overhead_clocks_and_what_was_left_out(result: BenchResult) -> None:
+def test_bench_text_tells_purposes_overhead_clocks_and_what_is_absent(
+    result: BenchResult,
+) -> None:
     lines = bench_text(result, width=_WIDTH).splitlines()
 
-    assert lines[-4:] == [
+    assert lines[-5:] == [
+        "int8 is for TensorRT",
         "session overhead: onnxruntime fp32 batch 1 +0.100 ms, onnxruntime int8 batch 1 +0.100 ms",
         "others took 0.6 % of the time of all cores",
         "clocks: governor performance",

@@ -21,10 +21,10 @@ from facealign.pipeline.bench_subject import SubjectSpec
 
 @pytest.fixture
 def bundle(two_graphs: Path) -> Bundle:
-    """Return a bundle whose INT8 is for TensorRT."""
+    """Return a bundle whose INT8 is for ONNX Runtime."""
     bundle = read_bundle(two_graphs)
     graphs = dict(bundle.manifest.graphs)
-    graphs["int8"] = msgspec.structs.replace(graphs["int8"], purpose="TensorRT 10.3 and later")
+    graphs["int8"] = msgspec.structs.replace(graphs["int8"], purpose="ONNX Runtime on x86")
     return Bundle(bundle.folder, msgspec.structs.replace(bundle.manifest, graphs=graphs))
 
 
@@ -55,45 +55,34 @@ def _request(bundle: Bundle, **changes: object) -> BenchRequest:
     return BenchRequest(bundle.folder, **changes)  # type: ignore[arg-type]  # fields of it
 
 
-def _names(bundle: Bundle, skipped: list[str], **changes: object) -> list[tuple[str, int]]:
-    candidates = candidates_of(bundle, _request(bundle, **changes), skipped)
+def _names(bundle: Bundle, **changes: object) -> list[tuple[str, int]]:
+    candidates = candidates_of(bundle, _request(bundle, **changes))
     return [(each.name, each.batch) for each in candidates if "openvino" not in each.name]
 
 
 def test_candidates_are_each_engine_with_its_graphs_at_the_smallest_and_largest_batch(
     bundle: Bundle,
 ) -> None:
-    skipped: list[str] = []
-
-    found = _names(bundle, skipped)
+    found = _names(bundle)
 
     assert found == [
         ("onnxruntime fp32", 1),
         ("onnxruntime fp32", 4),
+        ("onnxruntime int8", 1),
+        ("onnxruntime int8", 4),
         ("tensorrt fp32", 1),
         ("tensorrt fp32", 4),
-        ("tensorrt int8", 1),
-        ("tensorrt int8", 4),
     ]
-    assert skipped[0] == (
-        "onnxruntime int8 was left out, as that file is for TensorRT 10.3 and later; name it with "
-        "`--precision` to measure it"
-    )
 
 
 def test_candidates_are_those_that_were_named_fp32_first(bundle: Bundle) -> None:
-    skipped: list[str] = []
+    found = _names(bundle, engines=("tensorrt",), precisions=("int8", "fp32"), batches=(2, 2))
 
-    found = _names(
-        bundle, skipped, engines=("onnxruntime",), precisions=("int8", "fp32"), batches=(2, 2)
-    )
-
-    assert found == [("onnxruntime fp32", 2), ("onnxruntime int8", 2)]
-    assert skipped == []
+    assert found == [("tensorrt fp32", 2), ("tensorrt int8", 2)]
 
 
 def test_candidates_have_pytorch_when_there_is_a_checkpoint(bundle: Bundle) -> None:
-    found = _names(bundle, [], checkpoint=Path("a.pt"), batches=(1,))
+    found = _names(bundle, checkpoint=Path("a.pt"), batches=(1,))
 
     assert found[-1] == ("pytorch fp32", 1)
 
@@ -122,7 +111,7 @@ def test_candidates_that_cannot_be_are_refused(
     bundle: Bundle, changes: dict[str, object], message: str
 ) -> None:
     with pytest.raises(UsageError) as raised:
-        candidates_of(bundle, _request(bundle, **changes), [])
+        candidates_of(bundle, _request(bundle, **changes))
 
     assert message in str(raised.value)
 
@@ -130,7 +119,9 @@ def test_candidates_that_cannot_be_are_refused(
 def test_open_children_starts_a_process_for_each_candidate(
     bundle: Bundle, started: list[tuple[SubjectSpec, dict[str, str]]]
 ) -> None:
-    request = _request(bundle, engines=("onnxruntime",), batches=(1, 2), threads=3)
+    request = _request(
+        bundle, engines=("onnxruntime",), precisions=("fp32",), batches=(1, 2), threads=3
+    )
 
     with ExitStack() as stack:
         opened = list(open_children(bundle, request, stack, []))
@@ -191,5 +182,5 @@ def test_open_children_fails_when_nothing_works(
     with ExitStack() as stack, pytest.raises(BackendError) as raised:
         list(open_children(bundle, _request(bundle), stack, []))
 
-    assert str(raised.value).startswith("there is nothing to measure: onnxruntime int8 was left")
-    assert "onnxruntime does not work here: no plan within True" in str(raised.value)
+    assert str(raised.value).startswith("there is nothing to measure: onnxruntime does not work")
+    assert "tensorrt does not work here: no plan within True" in str(raised.value)
