@@ -79,7 +79,7 @@ def take_turns(
     rng = np.random.default_rng(seed)
     done: list[list[TurnDone]] = [[] for _ in children]
     began = time.perf_counter()
-    while not _is_over(time.perf_counter() - began, len(done[0]), seconds):
+    while not _is_over(time.perf_counter() - began, len(done[0]), seconds=seconds):
         for index in rng.permutation(len(children)).tolist():
             before = (done[index] or [warm[index]])[-1]
             done[index].append(_turn(children[index], counts[index], before=before))
@@ -99,7 +99,7 @@ def round_medians_ms(turns: Turns, kind: str) -> NDArray[np.float64]:
     return np.array([statistics.median(each[kind]) for each in turns.rounds], np.float64)
 
 
-def _is_over(elapsed_s: float, rounds: int, seconds: float) -> bool:
+def _is_over(elapsed_s: float, rounds: int, *, seconds: float) -> bool:
     """Return whether the next round would end later than it would be early to stop now."""
     if rounds < _FEWEST_ROUNDS:
         return False

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from facealign.bench.messages import TakeTurn, TurnDone
-from facealign.bench.turns import Turns, round_medians_ms, take_turns
+from facealign.bench.turns import Turns, _is_over, round_medians_ms, take_turns
 
 
 class _Asked:
@@ -113,3 +113,14 @@ def test_round_medians_ms_has_one_value_a_round() -> None:
 
     np.testing.assert_array_equal(found, [2.0, 5.0])
     assert turns.times_ms("forward") == (1.0, 9.0, 2.0, 4.0, 6.0)
+
+
+@pytest.mark.parametrize(
+    ("elapsed_s", "rounds", "expected"),
+    [(1e9, 3, False), (15.0, 4, False), (19.0, 4, True), (10.1, 8, True), (9.0, 8, False)],
+    ids=["too few", "below 8, some time left", "below 8, twice the time", "over", "time left"],
+)
+def test_take_turns_ends_when_it_has_rounds_enough_or_took_twice_its_time(
+    elapsed_s: float, rounds: int, expected: bool
+) -> None:
+    assert _is_over(elapsed_s, rounds, seconds=10.0) is expected
