@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from facealign import __version__
+from facealign.cli.bench import bench
 from facealign.cli.build import build
 from facealign.cli.console import print_json, print_result, say, say_items
 from facealign.cli.device_test import device_test
@@ -71,6 +72,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "verify": verify,
     "run": run,
     "build": build,
+    "bench": bench,
     "device-test": device_test,
     "eval": evaluate,
     "synth": synth,

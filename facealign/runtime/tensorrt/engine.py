@@ -172,6 +172,10 @@ class TensorrtEngine:
                 slot.start(crops)
                 slot.finish()
 
+    def share_plan(self) -> LoadedPlan:
+        """Return the plan for one more user, who closes it."""
+        return self._plan.share()
+
     @property
     def graph_batches(self) -> set[int]:
         """Batch sizes that every later run replays as a CUDA graph."""

@@ -148,7 +148,13 @@ class Slot:
         self._current = lane
 
     def _enqueue(self, lane: _Lane) -> None:
-        """Queue the plan and the copies of its outputs, one by one.
+        """Queue the plan and the copies of its outputs, one by one."""
+        self._execute(lane)
+        for staged in self._outputs:
+            staged.copy_out(self._stream, lane.batch)
+
+    def _execute(self, lane: _Lane) -> None:
+        """Queue the plan.
 
         Raises:
             BackendError: If CUDA or TensorRT refuses.
@@ -159,8 +165,6 @@ class Slot:
             raise self._plan.messages.failure("run the plan", cause=error) from error
         if not is_queued:
             raise self._plan.messages.failure("run the plan")
-        for staged in self._outputs:
-            staged.copy_out(self._stream, lane.batch)
 
     def _capture(self, lane: _Lane) -> None:
         """Capture what was just run; TensorRT asks for one run of that shape before."""

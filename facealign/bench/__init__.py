@@ -1,0 +1,1 @@
+"""How fast a graph runs: turns, statistics, a fixed rate, and what the machine did meanwhile."""

@@ -1,0 +1,240 @@
+"""How fast a bundle is here: every candidate measured in turns, and what was made of it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+import facealign
+from facealign import __version__
+from facealign.bench.clocks import clock_state, throttle_count
+from facealign.bench.fixed_rate import fixed_rate_result
+from facealign.bench.messages import Frames, KeepRate
+from facealign.bench.noise import CpuTimes, cpu_shares, noise_flags, read_cpu_times
+from facealign.bench.result import (
+    SCHEMA_VERSION,
+    BenchResult,
+    FixedRateResult,
+    MachineState,
+)
+from facealign.bench.turns import Turns, round_medians_ms, take_turns
+from facealign.bundle import Bundle, read_bundle
+from facealign.pipeline.bench_candidates import FULL, BenchRequest, Opened, open_children
+from facealign.pipeline.bench_results import candidate_results, distances, ratios
+from facealign.pipeline.bench_subject import FORWARD
+from facealign.pipeline.progress import SILENT, Progress, Stage
+
+__all__ = ["BENCH_STAGES", "FIXED_RATE_STAGE", "PURPOSE", "run_bench"]
+
+BENCH_STAGES = ("bundle", "open", "turns")
+FIXED_RATE_STAGE = "fixed rate"
+PURPOSE = " is for"  # ends the name of a setting
+_SEED = 0
+_RATE_SHARE = 0.5  # of the time of all turns
+_LEAST_RATE_S = 2.0
+_MOST_RATE_TIMES = 2.0
+_GRACE_S = 60.0
+
+
+def run_bench(request: BenchRequest, progress: Progress = SILENT) -> BenchResult:
+    """Return how fast each candidate is, how they compare, and whether the machine was quiet.
+
+    Every candidate has a process of its own. They take turns, so that a machine that gets slower
+    is so for all.
+
+    Raises:
+        UsageError: If something was asked for that there is not.
+        BackendError: If an engine that was named does not work here, or a process dies.
+        FacealignError: What `open_session` raises.
+    """
+    skipped: list[str] = []
+    load_before = os.getloadavg()[0]
+    with ExitStack() as stack:
+        with progress.stage("bundle") as stage:
+            bundle = read_bundle(request.bundle)
+            stage.say(f"{bundle.manifest.title}: {', '.join(bundle.manifest.graphs)}")
+        with progress.stage("open") as stage:
+            opened = _open(bundle, request, stack, skipped, stage)
+        with progress.stage("turns") as stage:
+            turns, watch = _take_turns(opened, request, stage)
+            far = distances(bundle, request, opened, skipped)
+            results = candidate_results(opened, turns, far)
+        fixed_rate = _at_fixed_rate(opened, request, progress)
+    return BenchResult(
+        schema_version=SCHEMA_VERSION,
+        bundle=bundle.folder.resolve().name,
+        title=bundle.manifest.title,
+        manifest_sha256=_manifest_sha256(bundle),
+        facealign_version=__version__,
+        commit=_commit(),
+        made_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        settings=_settings(request, opened, turns) | _purposes(bundle, opened),
+        machine=_machine(),
+        state=_state(watch, opened, turns, load_before=load_before),
+        candidates=results,
+        ratios=ratios([each.candidate for each in opened], turns),
+        fixed_rate=fixed_rate,
+        skipped=tuple(skipped),
+    )
+
+
+@dataclass(slots=True)
+class _Watch:
+    """What was seen of the machine when the first round began, and after the last."""
+
+    clocks: tuple[dict[str, str], ...] = ()
+    cpu: tuple[CpuTimes | None, ...] = ()
+    own_s: tuple[float, ...] = ()
+    throttled: tuple[int, ...] = ()
+
+    def look(self) -> None:
+        """Look once more."""
+        self.clocks += (clock_state(),)
+        self.throttled += (throttle_count() or 0,)
+        self.own_s += (time.process_time(),)
+        self.cpu += (read_cpu_times(),)
+
+
+def _open(
+    bundle: Bundle, request: BenchRequest, stack: ExitStack, skipped: list[str], stage: Stage
+) -> list[Opened]:
+    opened = []
+    for each in open_children(bundle, request, stack, skipped):
+        opened.append(each)
+        stage.say(f"{len(opened)} candidates, each in a process of its own")
+    return opened
+
+
+def _take_turns(
+    opened: Sequence[Opened], request: BenchRequest, stage: Stage
+) -> tuple[tuple[Turns, ...], _Watch]:
+    watch, shown = _Watch(), 0
+
+    def on_round(share: float) -> None:
+        nonlocal shown
+        done = round(100 * share)
+        stage.advance(done - shown, total=100)
+        shown = done
+
+    children = [each.child for each in opened]
+    turns = take_turns(
+        children, seconds=request.seconds, seed=_SEED, on_warm=watch.look, on_round=on_round
+    )
+    watch.look()
+    stage.say(f"{len(turns[0].rounds)} rounds in random order")
+    return turns, watch
+
+
+def _at_fixed_rate(
+    opened: Sequence[Opened], request: BenchRequest, progress: Progress
+) -> tuple[FixedRateResult, ...]:
+    """Return how each graph on each engine keeps a fixed rate, one after the other."""
+    if request.frames_per_s is None:
+        return ()
+    # The batch is that of the frame, so each has to run once only.
+    chosen = {each.candidate.name: each for each in reversed(opened)}
+    seconds = max(_LEAST_RATE_S, _RATE_SHARE * request.seconds / len(chosen))
+    order = KeepRate(
+        frames_per_s=request.frames_per_s,
+        faces_per_frame=request.faces_per_frame,
+        frame_count=max(1, round(seconds * request.frames_per_s)),
+        limit_s=_MOST_RATE_TIMES * seconds,
+    )
+    results = []
+    with progress.stage(FIXED_RATE_STAGE) as stage:
+        for each in reversed(chosen.values()):
+            deadline_s = order.limit_s + _GRACE_S
+            frames = each.child.ask(order, Frames, deadline_s=deadline_s)
+            results.append(fixed_rate_result(each.candidate, order, frames))
+            stage.advance(1, total=len(chosen))
+        stage.say(f"{order.frame_count} frames each, {order.frames_per_s:g} a second")
+    return tuple(results)
+
+
+def _state(
+    watch: _Watch, opened: Sequence[Opened], turns: Sequence[Turns], *, load_before: float
+) -> MachineState:
+    own_s = watch.own_s[1] - watch.own_s[0] + sum(each.cpu_s for each in turns)
+    shares = cpu_shares(*watch.cpu, own_s=own_s)
+    rounds_ms = {
+        f"{each.candidate.name} at batch {each.candidate.batch}": round_medians_ms(own, FORWARD)
+        for each, own in zip(opened, turns, strict=True)
+    }
+    throttled = watch.throttled[1] - watch.throttled[0]
+    before, after = watch.clocks
+    clocks = {
+        name: value if after.get(name) in {value, None} else f"{value}, then {after[name]}"
+        for name, value in before.items()
+    }
+    return MachineState(
+        clocks=clocks,
+        load_before=load_before,
+        foreign_cpu_percent=None if shares is None else shares.foreign_percent,
+        flags=noise_flags(rounds_ms, shares, throttled=throttled),
+    )
+
+
+def _settings(
+    request: BenchRequest, opened: Sequence[Opened], turns: Sequence[Turns]
+) -> dict[str, str]:
+    batches = dict.fromkeys(str(each.candidate.batch) for each in opened)
+    names = dict.fromkeys(each.candidate.name for each in opened)
+    settings = {
+        "candidates": ", ".join(names),
+        "batches": ", ".join(batches),
+        "threads": str(request.threads or os.environ.get("OMP_NUM_THREADS") or "one per core"),
+        "seconds": f"{request.seconds:g}",
+        "rounds": str(len(turns[0].rounds)),
+        "runs of a turn": ", ".join(str(len(each.rounds[0][FORWARD])) for each in turns),
+        "seed": str(_SEED),
+    }
+    if request.frames_per_s is not None:
+        settings["frames per second"] = f"{request.frames_per_s:g}"
+        settings["faces per frame"] = str(request.faces_per_frame)
+    if request.checkpoint is not None:
+        settings["checkpoint"] = request.checkpoint.name
+    return settings
+
+
+def _purposes(bundle: Bundle, opened: Sequence[Opened]) -> dict[str, str]:
+    """Return which engine each graph was made for, where that matters."""
+    names = dict.fromkeys(each.candidate.precision for each in opened)
+    graphs = bundle.manifest.graphs
+    return {f"{name}{PURPOSE}": graphs[name].purpose for name in names if name != FULL}
+
+
+def _machine() -> dict[str, str]:
+    return {
+        "os": platform.platform(),
+        "cores": str(os.cpu_count()),
+        "python": platform.python_version(),
+    }
+
+
+def _manifest_sha256(bundle: Bundle) -> str:
+    """Return the hash beside the manifest, which was checked when the bundle was read."""
+    return (bundle.folder / "manifest.sha256").read_text("ascii").split()[0]
+
+
+def _commit() -> str | None:
+    root = Path(facealign.__file__).parents[1]
+    if not (root / ".git").exists():
+        return None
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607  # whichever git made the tree
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:
+        return None
+    return found.stdout.strip() or None

@@ -1,0 +1,232 @@
+"""Which graphs on which engines take turns in a benchmark, and the processes that run them."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+import facealign
+from facealign.bench.child import Child
+from facealign.bench.result import Candidate
+from facealign.bundle import Bundle
+from facealign.errors import BackendError, TargetError, UsageError
+from facealign.pipeline.bench_subject import PYTORCH, SubjectSpec
+from facealign.runtime.engine import engine_names
+
+__all__ = [
+    "FULL",
+    "REFERENCE_ENGINE",
+    "BenchRequest",
+    "Opened",
+    "candidates_of",
+    "open_candidate",
+    "open_children",
+]
+
+FULL = "fp32"
+REFERENCE_ENGINE = "onnxruntime"
+_OPEN_S = 300.0  # a plan of a large network, from a slow disk
+
+
+@dataclass(frozen=True, slots=True)
+class BenchRequest:
+    """What to measure, and for how long.
+
+    Attributes:
+        bundle: Folder.
+        engines: By name; if empty, whatever runs here.
+        precisions: Graphs of the bundle; if empty, all, but for TensorRT what is not for it.
+        batches: Crops of a run; if empty, 1 and the most that the bundle takes.
+        checkpoint: That the bundle was made from, for PyTorch.
+        seconds: For all turns together.
+        threads: As `open_session` has it.
+        frames_per_s: Also run at this fixed rate.
+        faces_per_frame: In that.
+    """
+
+    bundle: Path
+    engines: tuple[str, ...] = ()
+    precisions: tuple[str, ...] = ()
+    batches: tuple[int, ...] = ()
+    checkpoint: Path | None = None
+    seconds: float = 20.0
+    threads: int | None = None
+    frames_per_s: float | None = None
+    faces_per_frame: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A candidate whose process is ready."""
+
+    candidate: Candidate
+    child: Child
+    base_memory_mb: float
+
+
+def candidates_of(bundle: Bundle, request: BenchRequest) -> list[Candidate]:
+    """Return what is to be measured, the one that others are compared with first.
+
+    Args:
+        bundle: Whose graphs.
+        request: What was asked for.
+
+    Raises:
+        UsageError: If something was asked for that there is not.
+    """
+    _check_numbers(request, bundle)
+    batches = request.batches or (1, bundle.manifest.max_batch)
+    return [
+        Candidate(engine=engine, precision=precision, batch=batch, threads=request.threads)
+        for engine in _engines(request)
+        for precision in _precisions(bundle, request, engine)
+        for batch in dict.fromkeys(batches)
+    ]
+
+
+def open_children(
+    bundle: Bundle, request: BenchRequest, stack: ExitStack, skipped: list[str]
+) -> Iterator[Opened]:
+    """Yield the candidates that can be opened here, one after the other, as each is ready.
+
+    An engine that nobody named and that does not work here is skipped.
+
+    Args:
+        bundle: Whose graphs.
+        request: What was asked for.
+        stack: Ends the processes.
+        skipped: Told what cannot be measured.
+
+    Raises:
+        BackendError: If one that was named cannot be opened, or none can.
+        TargetError: If there is no plan for one that was named.
+        FacealignError: What else `open_session` raises.
+    """
+    missing: set[str] = set()
+    works: set[str] = set()
+    for candidate in candidates_of(bundle, request):
+        if candidate.engine in missing:
+            continue
+        try:
+            opened = open_candidate(bundle, request, candidate, stack)
+        except (BackendError, TargetError) as error:
+            if candidate.engine in {*request.engines, *works, PYTORCH}:
+                raise
+            missing.add(candidate.engine)
+            skipped.append(f"{candidate.engine} does not work here: {error}")
+            continue
+        works.add(candidate.engine)
+        yield opened
+    if not works:
+        raise BackendError(f"there is nothing to measure: {'; '.join(skipped)}")
+
+
+def open_candidate(
+    bundle: Bundle, request: BenchRequest, candidate: Candidate, stack: ExitStack
+) -> Opened:
+    """Return a candidate whose process is ready; `stack` ends it.
+
+    Raises:
+        FacealignError: What it cannot be opened for.
+    """
+    spec = SubjectSpec(
+        bundle=str(bundle.folder.absolute()),
+        engine=candidate.engine,
+        precision=candidate.precision,
+        batch=candidate.batch,
+        threads=candidate.threads,
+        checkpoint=None if request.checkpoint is None else str(request.checkpoint.absolute()),
+    )
+    child = stack.enter_context(
+        Child(
+            [sys.executable, "-m", "facealign.pipeline.bench_worker"],
+            msgspec.json.encode(spec),
+            name=f"{candidate.name} at batch {candidate.batch}",
+            environment=_environment(candidate.threads),
+        )
+    )
+    ready = child.wait_ready(deadline_s=_OPEN_S)
+    return Opened(candidate, child, ready.base_memory_mb)
+
+
+def _environment(threads: int | None) -> dict[str, str]:
+    """Return variables with which a child finds this very package, and so many threads."""
+    root = Path(facealign.__file__).parents[1]
+    environment = dict(os.environ)
+    # A source tree must be named. Installed packages are found, and would come before the standard
+    # library if they were named.
+    if not {"site-packages", "dist-packages"} & set(root.parts):
+        paths = (str(root), *filter(None, [environment.get("PYTHONPATH")]))
+        environment["PYTHONPATH"] = os.pathsep.join(paths)
+    environment["PYTHONSAFEPATH"] = "1"  # no module of the working folder; Python 3.11 and later
+    if threads is not None:
+        environment["OMP_NUM_THREADS"] = str(threads)  # PyTorch has no other way in
+    return environment
+
+
+def _check_numbers(request: BenchRequest, bundle: Bundle) -> None:
+    """Check what can be wrong with the numbers.
+
+    Raises:
+        UsageError: If one is out of range.
+    """
+    most = bundle.manifest.max_batch
+    wrong = [batch for batch in request.batches if not 1 <= batch <= most]
+    if wrong:
+        raise UsageError(f"the bundle takes batches of 1 to {most}, got {wrong[0]}")
+    positive = {
+        "seconds": request.seconds,
+        "threads": request.threads,
+        "rate": request.frames_per_s,
+        "faces": request.faces_per_frame,
+    }
+    for name, value in positive.items():
+        if value is not None and not 0 < value < float("inf"):
+            raise UsageError(f"`{name}` must be above 0, got {value}")
+
+
+def _engines(request: BenchRequest) -> tuple[str, ...]:
+    """Return the engines to try, ONNX Runtime first if nobody chose an order.
+
+    Raises:
+        UsageError: If there is no such engine, or PyTorch and the checkpoint do not come together.
+    """
+    known = (*sorted(engine_names(), key=lambda name: name != REFERENCE_ENGINE), PYTORCH)
+    for name in request.engines:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            advice = f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(known)}"
+            raise UsageError(f"there is no engine {name!r}; {advice}")
+    engines = request.engines or known
+    if request.checkpoint is None and PYTORCH in request.engines:
+        raise UsageError("PyTorch needs the checkpoint; pass `--checkpoint FILE`")
+    if request.checkpoint is not None and PYTORCH not in engines:
+        raise UsageError("`--checkpoint` is for PyTorch; add `pytorch` to `--engine`")
+    return tuple(n for n in dict.fromkeys(engines) if n != PYTORCH or request.checkpoint)
+
+
+def _precisions(bundle: Bundle, request: BenchRequest, engine: str) -> tuple[str, ...]:
+    """Return the graphs for an engine, FP32 first.
+
+    Raises:
+        UsageError: If the bundle lacks one that was named.
+    """
+    graphs = sorted(bundle.manifest.graphs, key=lambda name: (name != FULL, name))
+    for name in request.precisions:
+        if name not in graphs:
+            raise UsageError(f"the bundle has no {name!r} graph; choose from {', '.join(graphs)}")
+    if engine == PYTORCH:
+        return (FULL,)
+    if request.precisions:
+        return tuple(name for name in graphs if name in request.precisions)
+    purposes = {name: bundle.manifest.graphs[name].purpose for name in graphs}
+    # The others run any file, faster or slower; the table says what each was made for.
+    is_left_out = {name: engine == "tensorrt" and "ONNX" in purposes[name] for name in graphs}
+    return tuple(name for name in graphs if not is_left_out[name])

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from facealign.bench.result import BenchResult
+
+RunCli = Callable[..., tuple[int, str, str]]
+_QUICK = ("--engine=onnxruntime", "--batch=1", "--seconds=0.05", "--threads=1")
+_PATIENCE_S = 60
+
+
+@pytest.mark.usefixtures("workspace")
+def test_bench_prints_a_table_and_writes_the_whole_result(run_cli: RunCli) -> None:
+    code, stdout, stderr = run_cli("bench", "good.bundle", *_QUICK, "-o", "made")
+
+    written = msgspec.json.decode(Path("made/bench.json").read_bytes(), type=BenchResult)
+    assert code == 0
+    assert re.search(r"^ onnxruntime fp32 +1 +\d", stdout, re.MULTILINE)
+    assert re.search(r"^session overhead: onnxruntime fp32 batch 1 [+-]\d", stdout, re.MULTILINE)
+    assert written.bundle == "good.bundle"
+    assert written.candidates[0].forward.count == len(written.candidates[0].forward_samples_ms)
+    assert stderr.splitlines()[0].startswith("[1/4] bundle")
+    assert stderr.splitlines()[-1] == "wrote: made/bench.json"
+
+
+@pytest.mark.usefixtures("workspace")
+def test_bench_prints_json_without_the_single_times(run_cli: RunCli) -> None:
+    code, stdout, _ = run_cli("bench", "good.bundle", *_QUICK, "--json")
+
+    facts = json.loads(stdout)
+    assert (code, facts["code"], facts["written"]) == (0, 0, ["bench/bench.json"])
+    assert facts["candidates"][0]["forward"]["count"] > 0
+    assert "forward_samples_ms" not in facts["candidates"][0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ("nope.bundle", 2, "there is no bundle at `nope.bundle`"),
+        ("good.bundle --engine onxruntime", 2, "no engine 'onxruntime'; did you mean"),
+        ("good.bundle --engine ,", 2, "',' is not NAME,NAME; pass for example `--engine onnx"),
+        ("good.bundle --batch 1,x", 2, "batch '1,x' is not N,N; pass for example `--batch 1,4`"),
+        ("good.bundle --batch 99", 2, "the bundle takes batches of 1 to 4, got 99"),
+        ("good.bundle --seconds 0", 2, "`seconds` must be above 0, got 0"),
+        ("good.bundle -o /proc/x", 2, "cannot write to `/proc`: .*; pass `--output`"),
+        ("good.bundle --engine tensorrt", 7, "TensorRT is not installed; on a PC"),
+    ],
+)
+@pytest.mark.usefixtures("workspace")
+def test_bench_ends_in_one_error_line_and_writes_nothing(
+    run_cli: RunCli, arguments: str, code: int, message: str
+) -> None:
+    found, stdout, stderr = run_cli("bench", *arguments.split())
+
+    assert (found, stdout) == (code, "")
+    assert re.match(f"error: .*{message}", stderr.splitlines()[-1])
+    assert not Path("bench").exists()
+
+
+@pytest.mark.usefixtures("workspace")
+def test_bench_ends_its_processes_and_writes_nothing_when_it_is_interrupted(
+    command: tuple[str, ...],
+) -> None:
+    arguments = (*command, "bench", "good.bundle", "--engine=onnxruntime", "--seconds=60")
+    with subprocess.Popen(
+        arguments, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stderr is not None
+        opened = [process.stderr.readline() for _ in range(2)]
+
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        _, stderr = process.communicate(timeout=_PATIENCE_S)
+
+    assert opened[1].startswith("[2/4] open")
+    assert process.returncode == 130
+    assert stderr.splitlines()[-1] == "error: interrupted; nothing is half-written"
+    assert not Path("bench").exists()
+    with pytest.raises(ProcessLookupError):  # nobody of its group is left
+        os.killpg(process.pid, 0)
