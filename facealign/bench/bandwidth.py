@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ def bandwidth_gb_s(*, threads: int, seconds: float, array_bytes: int | None = No
     length = (array_bytes or stream_bytes(last_cache_bytes())) // np.dtype(np.float32).itemsize
     a, b, c = (np.ones(length, np.float32) for _ in range(_ARRAYS))
     edges = np.linspace(0, length, threads + 1).astype(int)
-    parts = [slice(*pair) for pair in zip(edges[:-1], edges[1:], strict=True)]
+    parts = [slice(*pair) for pair in pairwise(edges)]
     best_s, passes, end = np.inf, 0, time.perf_counter() + seconds
     with ThreadPoolExecutor(threads) as pool:
         while passes < _LEAST_PASSES or time.perf_counter() < end:

@@ -132,9 +132,8 @@ class _Kernels:
         is_between = any(self._owner.get(source) == number for source in node.inputs)
         is_product = bool(_products_of(kernel.operator))
         is_fusion = kernel.operator not in self._operators(kernel)
-        if is_between or (is_product and node.operator in _FUSED_BACKWARD):
-            self._take(key, number)
-        elif is_fusion and not is_product:
+        begins_before = node.operator in _FUSED_BACKWARD if is_product else is_fusion
+        if is_between or begins_before:
             self._take(key, number)
 
     def _take_forward(self, key: str) -> None:

@@ -82,10 +82,17 @@ def roof_note(roof: Roof) -> str | None:
 
 def _int8_gflops(threads: int) -> Iterator[tuple[str, float]]:
     for product in _integer_products():
-        try:
-            yield product.name, _gflops(product, threads, _INT8_SECONDS)
-        except BackendError as error:
-            _logger.info("no roof by %s: %s", product.name, error)
+        gflops = _gflops_if_any(product, threads)
+        if gflops is not None:
+            yield product.name, gflops
+
+
+def _gflops_if_any(product: _Product, threads: int) -> float | None:
+    try:
+        return _gflops(product, threads, _INT8_SECONDS)
+    except BackendError as error:
+        _logger.info("no roof by %s: %s", product.name, error)
+        return None
 
 
 def _has_fp16() -> bool:

@@ -190,6 +190,8 @@ class Slot:
         """Give a context memory, shape and addresses; none of them is changed again."""
         lane.context = self._plan.context()
         lane.context.error_recorder = self._plan.messages.recorder
+        if self._plan.profiler is not None:
+            lane.context.profiler = self._plan.profiler
         lane.context.set_device_memory(self._scratch.address, self._scratch.size)
         shape = (lane.batch, *self._input.array.shape[1:])
         is_taken = lane.context.set_input_shape(self._input.spec.name, shape)

@@ -140,6 +140,12 @@ class ICudaEngine(Object):
     def serialize(self) -> HostMemory:
         return HostMemory(bytes_from_plan(self._plan))
 
+    def _layer_facts(self) -> list[dict[str, str]]:
+        return [
+            {"Name": f"__myl_{i}", "LayerType": "kgen", "Metadata": f"[ONNX Layer: {name}]"}
+            for i, name in enumerate(self._layer_names)
+        ]
+
     def _limits(self, name: str, profile: int) -> list[list[int]]:
         if self._plan.profiles and name in self._plan.profiles[profile]:
             return self._plan.profiles[profile][name]
@@ -155,7 +161,11 @@ class EngineInspector(Object):
     def get_engine_information(self, format: Any) -> str:
         engine: Any = self._parent
         layers = engine._layer_names
-        return json.dumps({"Layers": layers}) if int(format) else "\n".join(layers)
+        if not int(format):
+            return "\n".join(layers)
+        # At build time DETAILED adds what a layer was made of; else layers are names.
+        is_detailed = engine._plan.options.get("profiling_verbosity") == "DETAILED"
+        return json.dumps({"Layers": engine._layer_facts() if is_detailed else layers})
 
     def get_layer_information(self, layer_index: int, format: Any) -> str:
         engine: Any = self._parent
@@ -167,6 +177,7 @@ class IExecutionContext(Object):
 
     def _set_up(self, *, needs_memory: bool) -> None:
         self._needs_memory = needs_memory
+        self._values["enqueue_emits_profile"] = True
         self._memory: tuple[int, int] | None = None
         self._profile = 0
         self._shapes: dict[str, tuple[int, ...]] = {}
@@ -305,8 +316,21 @@ class IExecutionContext(Object):
         names = [name for name in engine._io if name not in engine._input_names]
         outputs = engine._session.run(names, {name: views[name] for name in engine._input_names})
         self._state.executions += 1
+        self._tell_profiler()
         for name, value in zip(names, outputs, strict=True):
             views[name][...] = value
+
+    def _tell_profiler(self) -> None:
+        """Report a made-up time for each layer, as every run does that nobody asked to wait."""
+        profiler = self._values.get("profiler")
+        if profiler is None or not self._values["enqueue_emits_profile"]:
+            return
+        engine = self._engine
+        is_detailed = engine._plan.options.get("profiling_verbosity") == "DETAILED"
+        facts = engine._layer_facts()
+        for index, name in enumerate(engine._layer_names):
+            layer = facts[index]["Name"] if is_detailed else name
+            profiler.report_layer_time(layer, 0.25 * (index + 1))
 
     def _size(self, name: str, shape: tuple[int, ...]) -> int:
         return int(np.prod(shape)) * int(np.dtype(_NUMPY[self._engine._io[name][0]]).itemsize)
