@@ -88,7 +88,7 @@ def operator_profile(graph: bytes, feed: NDArray[np.generic], *, threads: int) -
 
 
 def peak_gflops(*, threads: int) -> float:
-    """Return the best rate of a 1024-cubed matrix product in ONNX Runtime: the roof of this run."""
+    """Return the best rate of matrix products in ONNX Runtime: the roof of this run."""
     return best_gflops(threads=threads, seconds=_PEAK_SECONDS)
 
 

@@ -157,7 +157,7 @@ class FixedRateResult(_Part, frozen=True, kw_only=True):
 class Roof(_Part, frozen=True, kw_only=True):
     """What this machine can do at most, measured in the same run.
 
-    `peak_gflops` is the best rate of a large matrix product by type: ``fp32``, ``int8`` (two
+    `peak_gflops` is the best rate of matrix products by type: ``fp32``, ``int8`` (two
     operations per multiply-accumulate); `bandwidth_gb_s` that of reading and writing memory far
     beyond the last cache.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 import time
 from bisect import bisect_left
@@ -19,8 +20,8 @@ from facealign.runtime.ort_engine import ort_session, run_session
 
 __all__ = ["KernelTime", "OrtProfile", "best_ms", "operator_times", "profile_graph"]
 
-_LEAST_RUNS = 6
-_MOST_RUNS = 200  # some 600 bytes are kept per kernel and run
+_LEAST_PROFILED, _LEAST_TIMED = 6, 2
+_MOST_PROFILED = 200  # some 600 bytes are kept per kernel and run
 _WARM_UP = 2  # the first runs allocate
 _KERNEL = "_kernel_time"
 _RUN = "model_run"
@@ -80,7 +81,11 @@ def profile_graph(
         feeds = {session.get_inputs()[0].name: crops}
         names = [output.name for output in session.get_outputs()]
         try:
-            _run_for(lambda: run_session(session, names, feeds), seconds)
+            _run_for(
+                lambda: run_session(session, names, feeds),
+                seconds,
+                (_LEAST_PROFILED, _MOST_PROFILED),
+            )
         finally:
             written = Path(session.end_profiling())
         return _read(written, (folder / "optimised.onnx").read_bytes())
@@ -101,7 +106,7 @@ def best_ms(
     threads: int | None,
     seconds: float,
 ) -> float:
-    """Return the time of the fastest run, at least 6, in milliseconds.
+    """Return the time of the fastest run, of at least two, in milliseconds.
 
     Args:
         graph: Serialized ONNX model.
@@ -114,7 +119,11 @@ def best_ms(
     """
     session = ort_session(graph, threads=threads)
     names = [output.name for output in session.get_outputs()]
-    return min(_run_for(lambda: run_session(session, names, dict(feeds)), seconds))
+    return min(
+        _run_for(
+            lambda: run_session(session, names, dict(feeds)), seconds, (_LEAST_TIMED, math.inf)
+        )
+    )
 
 
 class _Arguments(TypedDict, total=False):
@@ -134,11 +143,12 @@ class _Event(TypedDict):
     args: _Arguments
 
 
-def _run_for(run: Callable[[], object], seconds: float) -> list[float]:
-    """Return the times of runs in milliseconds."""
+def _run_for(run: Callable[[], object], seconds: float, limits: tuple[int, float]) -> list[float]:
+    """Return the times of runs in milliseconds: at least and at most so many."""
+    least, most = limits
     times: list[float] = []
     end = time.perf_counter() + seconds
-    while len(times) < _LEAST_RUNS or (time.perf_counter() < end and len(times) < _MOST_RUNS):
+    while len(times) < least or (time.perf_counter() < end and len(times) < most):
         started = time.perf_counter()
         run()
         times.append(1e3 * (time.perf_counter() - started))

@@ -14,7 +14,7 @@ from facealign.runtime.ort_profile import KernelTime, OrtProfile
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measure products and arrays that take no time."""
-    monkeypatch.setattr(machine_roof, "_SIZE", 64)
+    monkeypatch.setattr(machine_roof, "_SIZES", (64,))
     for name in ("_FP32_SECONDS", "_INT8_SECONDS"):
         monkeypatch.setattr(machine_roof, name, 0.0)
     monkeypatch.setattr(machine_roof, "bandwidth_gb_s", lambda **_: 12.5)

@@ -94,6 +94,22 @@ def test_graph_roofline_shows_what_onnx_runtime_adds_and_what_lies_between() -> 
     assert sum(row.time_ms or 0.0 for row in line.operators) == pytest.approx(line.total_ms)
 
 
+def test_graph_roofline_times_kernels_that_onnx_runtime_gave_no_name() -> None:
+    # Its body of Softmax in FP16 has nodes without names.
+    text = """
+    <ir_version: 9, opset_import: ["" : 19]>
+    agraph (float16[B, 4, 4] image) => (float16[B, 4, 4] y) { y = Softmax(image) }"""
+    graph = onnx.parser.parse_model(text).SerializeToString()
+    crops = np.zeros((2, 4, 4), np.float16)
+
+    line = graph_roofline(graph, crops, CANDIDATE, ROOF)  # type: ignore[arg-type]  # not crops
+
+    rows = {row.operator: row for row in line.operators}
+    assert rows["Softmax"].bytes == 2 * 2 * (2 * 4 * 4)
+    assert rows["Softmax"].time_ms is not None
+    assert sum(row.time_ms or 0.0 for row in line.operators) == pytest.approx(line.total_ms)
+
+
 def _line() -> Roofline:
     model = onnx.parser.parse_model(CONVOLUTIONS)
     weight = np.random.default_rng(1).normal(size=(16, 16, 3, 3)).astype(np.float32)
