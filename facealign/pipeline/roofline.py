@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from facealign.bench.result import Candidate, Roof, Roofline
 from facealign.bench.roofline import KernelWork, roofline
 from facealign.bundle import Bundle
+from facealign.errors import UsageError
 from facealign.export.graph import bytes_from_graph, graph_from_bytes
 from facealign.export.kernels import Kernel, kernels_of, named_graph
 from facealign.export.traffic import GraphWork, NodeWork, graph_work
@@ -41,14 +42,21 @@ def rooflines(
             the profile's own time counts.
 
     Raises:
+        UsageError: If the bundle has no graph of a precision.
         BackendError: If ONNX Runtime cannot run or profile a graph.
     """
+    graphs = bundle.manifest.graphs
+    wanted = list(precisions)
+    for precision in wanted:
+        if precision not in graphs:
+            known = ", ".join(sorted(graphs))
+            raise UsageError(f"the bundle has no {precision!r} graph; choose from {known}")
     roof = measure_roof(threads=threads)
     golden = bundle.golden().crops
     crops = np.resize(golden, (batch, *golden.shape[1:]))
     lines = []
-    for precision in precisions:
-        graph = bundle.read_file(bundle.manifest.graphs[precision].file)
+    for precision in wanted:
+        graph = bundle.read_file(graphs[precision].file)
         candidate = Candidate(engine=_ENGINE, precision=precision, batch=batch, threads=threads)
         measured = measured_ms.get(precision)
         lines.append(graph_roofline(graph, crops, candidate, roof, measured_ms=measured))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import statistics
 import tempfile
 import time
 from bisect import bisect_left
@@ -46,11 +47,12 @@ class KernelTime:
 
 @dataclass(frozen=True, slots=True)
 class OrtProfile:
-    """Means over the faster half of the runs: a busy machine only ever adds.
+    """Medians over the runs, kernel by kernel: what disturbs a run hits a few of its kernels.
 
     Attributes:
         kernels: In the order that they run.
-        total_ms: Of a whole run while it is profiled: the kernels and what is between them.
+        total_ms: Of a whole run while it is profiled: the kernels, and the median of what is
+            between them.
         run_count: How many runs there were.
         optimised: The graph that ran, as ONNX Runtime wrote it.
     """
@@ -169,10 +171,16 @@ def _read(path: Path, optimised: bytes) -> OrtProfile:
             f"`{tempfile.gettempdir()}`"
         ) from error
     runs = [event for event in events if event["name"] == _RUN][_WARM_UP:]
-    used = sorted(runs, key=lambda run: run["dur"])[: (len(runs) + 1) // 2]
+    kernels_of_runs = _kernels_of(runs, events)
+    kernels = tuple(_median_times(kernels_of_runs))
+    between_us = [
+        run["dur"] - sum(kernel["dur"] for kernel in of_run)
+        for run, of_run in zip(runs, kernels_of_runs, strict=True)
+    ]
+    kernel_ms = math.fsum(kernel.time_ms for kernel in kernels)
     return OrtProfile(
-        kernels=tuple(_mean_times(_kernels_of(used, events))),
-        total_ms=float(np.mean([run["dur"] for run in used])) / 1e3,
+        kernels=kernels,
+        total_ms=kernel_ms + statistics.median(between_us) / 1e3,
         run_count=len(runs),
         optimised=optimised,
     )
@@ -191,13 +199,13 @@ def _kernels_of(runs: Sequence[_Event], events: Sequence[_Event]) -> list[list[_
     ]
 
 
-def _mean_times(runs: Sequence[Sequence[_Event]]) -> Sequence[KernelTime]:
+def _median_times(runs: Sequence[Sequence[_Event]]) -> Sequence[KernelTime]:
     """Return the kernels of runs of the same graph, which are the same in each."""
     return [
         KernelTime(
             name=events[0]["name"].removesuffix(_KERNEL),
             operator=events[0]["args"]["op_name"],
-            time_ms=sum(event["dur"] for event in events) / len(events) / 1e3,
+            time_ms=statistics.median(event["dur"] for event in events) / 1e3,
             input_types=tuple(
                 next(iter(each), "") for each in events[0]["args"].get("input_type_shape", [])
             ),

@@ -11,6 +11,7 @@ import pytest
 from facealign.bench.result import Candidate, Roof, Roofline
 from facealign.bench.roofline import OTHER
 from facealign.bundle import read_bundle
+from facealign.errors import UsageError
 from facealign.pipeline import roofline as subject
 from facealign.pipeline.roofline import graph_roofline, rooflines
 
@@ -46,6 +47,13 @@ def test_rooflines_put_each_graph_of_a_bundle_under_the_roof(tiny_bundle: Path) 
     assert [line.candidate for line in lines] == [CANDIDATE]
     assert lines[0].total_ms == 5.0
     assert sum(row.time_ms or 0.0 for row in lines[0].operators) == pytest.approx(5.0)
+
+
+def test_rooflines_refuse_a_precision_that_is_not_there(tiny_bundle: Path) -> None:
+    bundle = read_bundle(tiny_bundle)
+
+    with pytest.raises(UsageError, match="the bundle has no 'int8' graph; choose from fp32"):
+        rooflines(bundle, ["fp32", "int8"], threads=1, batch=1, measured_ms={})
 
 
 def test_rooflines_count_the_work_of_the_whole_batch(tiny_bundle: Path) -> None:

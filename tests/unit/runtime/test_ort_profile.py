@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 
@@ -93,6 +94,30 @@ def test_profile_graph_leaves_no_file_when_the_graph_is_refused(temporary: Path)
         profile_graph(b"no graph", np.zeros((1, 8, 8, 3), np.uint8), threads=1)
 
     assert list(temporary.iterdir()) == []
+
+
+def test_profile_passes_over_what_disturbs_one_run(tmp_path: Path) -> None:
+    # Five runs of 100 us, of which two warm up; a kernel of 30 us takes 5030 in one of the others.
+    kernels_us = [900, 900, 30, 5030, 30]
+    events = [event for i, each in enumerate(kernels_us) for event in _run_events(i, each)]
+    path = tmp_path / "profile.json"
+    path.write_text(json.dumps(events), encoding="utf-8")
+
+    profile = ort_profile._read(path, b"")
+
+    assert [(kernel.name, kernel.time_ms) for kernel in profile.kernels] == [("a", 0.03)]
+    assert profile.total_ms == pytest.approx(0.1)
+    assert profile.run_count == 3
+
+
+def _run_events(number: int, kernel_us: int) -> list[dict[str, object]]:
+    start = 10_000 * number
+    arguments = {"op_name": "Conv", "input_type_shape": [{"float": [1]}]}
+    name = "a_kernel_time"
+    return [
+        {"cat": "Node", "name": name, "ts": start + 20, "dur": kernel_us, "args": arguments},
+        {"cat": "Session", "name": "model_run", "ts": start, "dur": kernel_us + 70, "args": {}},
+    ]
 
 
 def test_profile_that_is_cut_off_is_an_error(tmp_path: Path) -> None:
