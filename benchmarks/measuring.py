@@ -6,17 +6,17 @@ import json
 import os
 import platform
 import subprocess
-import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
+
+from facealign.pipeline.machine_roof import best_gflops
+from facealign.runtime.ort_profile import operator_times, profile_graph
 
 __all__ = [
     "operator_profile",
@@ -31,6 +31,7 @@ __all__ = [
 _SEED = 0
 _BOOTSTRAP = 2000
 _RUNS_OF_TURN = 3
+_PROFILE_SECONDS, _PEAK_SECONDS = 3.0, 2.0
 
 
 def take_turns(
@@ -80,49 +81,15 @@ def ort_runner(
     return lambda: session.run(outputs, {name: feed})
 
 
-def operator_profile(
-    graph: bytes, feed: NDArray[np.generic], *, threads: int, runs: int = 20
-) -> dict[str, float]:
+def operator_profile(graph: bytes, feed: NDArray[np.generic], *, threads: int) -> dict[str, float]:
     """Return milliseconds per run by operator as ONNX Runtime names them, the largest first."""
-    with tempfile.TemporaryDirectory() as folder:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 4
-        options.enable_profiling = True
-        options.profile_file_prefix = str(Path(folder) / "profile")
-        session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        name = session.get_inputs()[0].name
-        for _ in range(runs):
-            session.run(None, {name: feed})
-        events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
-    total_ms: Counter[str] = Counter()
-    for event in events:
-        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
-            total_ms[event["args"]["op_name"]] += event["dur"] / 1e3 / runs
-    return {name: round(value, 2) for name, value in total_ms.most_common()}
+    times = operator_times(profile_graph(graph, feed, threads=threads, seconds=_PROFILE_SECONDS))
+    return {name: round(value, 2) for name, value in times.items()}
 
 
 def peak_gflops(*, threads: int) -> float:
-    """Return the best rate of a 1024-cubed matrix product in ONNX Runtime: the roof of this run."""
-    size = 1024
-    rng = np.random.default_rng(_SEED)
-    weight = onnx.numpy_helper.from_array(rng.normal(size=(size, size)).astype(np.float32), "w")
-    node = onnx.helper.make_node("MatMul", ["x", "w"], ["y"])
-    shape = [size, size]
-    value = onnx.helper.make_tensor_value_info
-    graph = onnx.helper.make_graph(
-        [node],
-        "peak",
-        [value("x", onnx.TensorProto.FLOAT, shape)],
-        [value("y", onnx.TensorProto.FLOAT, shape)],
-        [weight],
-    )
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 19)])
-    model.ir_version = 9
-    feed = rng.normal(size=shape).astype(np.float32)
-    run = ort_runner(model.SerializeToString(), feed, threads=threads)
-    times = take_turns({"peak": run}, rounds=20)["peak"]
-    return float(2 * size**3 / times.min() / 1e6)
+    """Return the best rate of matrix products in ONNX Runtime: the roof of this run."""
+    return best_gflops(threads=threads, seconds=_PEAK_SECONDS)
 
 
 def provenance(*, threads: int) -> dict[str, object]:

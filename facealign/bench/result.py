@@ -167,8 +167,9 @@ class FixedRateResult(_Part, frozen=True, kw_only=True):
 class Roof(_Part, frozen=True, kw_only=True):
     """What this machine can do at most, measured in the same run.
 
-    `peak_gflops` is the best rate of a large matrix product by type: ``fp32``, ``int8`` (two
-    operations per multiply-accumulate); `bandwidth_gb_s` that of reading and writing memory.
+    `peak_gflops` is the best rate of matrix products by type: ``fp32``, ``int8`` (two
+    operations per multiply-accumulate); `bandwidth_gb_s` that of reading and writing memory far
+    beyond the last cache.
     """
 
     peak_gflops: dict[str, float]
@@ -180,10 +181,15 @@ class OperatorRow(_Part, frozen=True, kw_only=True):
     """One kind of operator of a graph, per run.
 
     Attributes:
+        operator: Of the graph; or what the engine added, such as ``ReorderOutput``; or ``other``,
+            which is what lies between the kernels.
+        count: Nodes of the graph, or kernels that the engine added.
         macs: Multiply-accumulates that it must do.
-        bytes: Bytes that it must read and write if nothing stays in a cache.
+        bytes: Bytes that it must read and write if nothing stays in a cache; of what the engine
+            merged into another, that other has them.
         time_ms: As the engine's own profile has it; None if the engine merged it into another.
-        bound: ``compute`` or ``memory``: what would hold it up at the roof.
+        bound: ``compute`` or ``memory``: what would hold it up at the roof; ``none`` if it has
+            nothing to do there.
         roof_ms: The time at the roof.
     """
 
@@ -197,13 +203,24 @@ class OperatorRow(_Part, frozen=True, kw_only=True):
 
 
 class Roofline(_Part, frozen=True, kw_only=True):
-    """One graph under the roof; `share` is the time at the roof by the time measured, 0 to 1."""
+    """One graph under the roof.
+
+    Attributes:
+        operators: The slowest first, then what was merged; their times add up to `total_ms`.
+        total_ms: Time of one run, measured without the profile where that was done; the times of
+            operators are its parts in the proportion of the profile.
+        roof_ms: The time at the roof, of all kernels one after the other.
+        share: The time at the roof by the time measured: 0 to 1, and above where much of what is
+            moved stays in a cache.
+        profiled_ms: Time of one run while it was profiled.
+    """
 
     candidate: Candidate
     operators: tuple[OperatorRow, ...]
     total_ms: float
     roof_ms: float
     share: float
+    profiled_ms: float | None = None
 
 
 class MachineState(_Part, frozen=True, kw_only=True):

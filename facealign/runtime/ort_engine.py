@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
@@ -15,7 +16,15 @@ from facealign.bundle import Bundle
 from facealign.errors import BackendError, GraphContractError, UsageError
 from facealign.runtime.patch_crop_body import with_patch_crop_body
 
-__all__ = ["OrtEngine", "open_engine", "run_graph", "silent_sessions"]
+__all__ = [
+    "OrtEngine",
+    "open_engine",
+    "ort_session",
+    "run_graph",
+    "run_session",
+    "session_threads",
+    "silent_sessions",
+]
 
 _PROVIDERS = ["CPUExecutionProvider"]
 _DEFAULT = 2  # of ONNX Runtime: warnings and worse
@@ -66,10 +75,10 @@ def run_graph(
 
     Raises `BackendError` if ONNX Runtime cannot open or run the graph.
     """
-    session = _open_session(graph, threads=None)
+    session = ort_session(graph, threads=None)
     names = [output.name for output in session.get_outputs()]
     wanted = names if output_names is None else list(output_names)
-    return _run_session(session, wanted, {session.get_inputs()[0].name: crops})
+    return run_session(session, wanted, {session.get_inputs()[0].name: crops})
 
 
 class OrtEngine:
@@ -95,7 +104,7 @@ class OrtEngine:
         threads: int | None = None,
         integer_kernels: bool = True,
     ) -> None:
-        session = _open_session(graph, threads=threads, integer_kernels=integer_kernels)
+        session = ort_session(graph, threads=threads, integer_kernels=integer_kernels)
         _check_names("input", [input_name], [value.name for value in session.get_inputs()])
         _check_names("output", output_names, [value.name for value in session.get_outputs()])
         self.max_batch = max_batch
@@ -115,19 +124,29 @@ class OrtEngine:
         if session is None:
             raise UsageError("the engine is closed; open a new one")
         names = self._output_names if output_names is None else list(output_names)
-        return _run_session(session, names, {self._input_name: crops})
+        return run_session(session, names, {self._input_name: crops})
 
     def close(self) -> None:
         """Free the session; runs under way in other threads finish."""
         self._session = None
 
 
-def _open_session(
-    graph: bytes, *, threads: int | None, integer_kernels: bool = True
+def ort_session(
+    graph: bytes,
+    *,
+    threads: int | None,
+    integer_kernels: bool = True,
+    profile_folder: Path | None = None,
 ) -> ort.InferenceSession:
     """Return a session on exactly the providers asked for.
 
     A patch crop without its function body gets it: see `patch_crop_body`.
+
+    Args:
+        graph: Serialized ONNX model.
+        threads: As `session_threads` has it.
+        integer_kernels: As in `OrtEngine`.
+        profile_folder: Where ``profile*.json`` and ``optimised.onnx`` are to be written, if at all.
 
     Raises:
         BackendError: If the graph is refused, or ORT fell back to other providers.
@@ -135,6 +154,10 @@ def _open_session(
     options = _session_options(threads=threads)
     if not integer_kernels:
         options.add_session_config_entry("session.disable_quant_qdq", "1")
+    if profile_folder is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile_folder / "profile")
+        options.optimized_model_filepath = str(profile_folder / "optimised.onnx")
     try:
         session = ort.InferenceSession(with_patch_crop_body(graph), options, providers=_PROVIDERS)
     except _ORT_ERRORS as error:
@@ -150,23 +173,32 @@ def _open_session(
 def _session_options(*, threads: int | None) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.log_severity_level = _SILENT
-    options.intra_op_num_threads = threads or _threads_of_environment()
+    options.intra_op_num_threads = session_threads(threads)
     return options
 
 
-def _threads_of_environment() -> int:
-    """Return what ``OMP_NUM_THREADS`` says, or 0 for one per core.
+def session_threads(threads: int | None) -> int:
+    """Return `threads`, or what ``OMP_NUM_THREADS`` says, or 0 for one per core.
 
     ONNX Runtime ignores that variable and counts the cores of the host, in a container too; its
     threads then spin on each other's cores. PyTorch obeys it, so one variable sets both.
     """
+    if threads:
+        return threads
     text = os.environ.get("OMP_NUM_THREADS", "")
     return int(text) if text.isdecimal() else 0
 
 
-def _run_session(
-    session: ort.InferenceSession, output_names: list[str], feeds: dict[str, NDArray[np.uint8]]
+def run_session(
+    session: ort.InferenceSession,
+    output_names: list[str],
+    feeds: dict[str, NDArray[np.generic]],
 ) -> dict[str, NDArray[np.float32]]:
+    """Return the outputs by name.
+
+    Raises:
+        BackendError: If ONNX Runtime cannot run the graph.
+    """
     options = ort.RunOptions()
     options.log_severity_level = _SILENT
     try:

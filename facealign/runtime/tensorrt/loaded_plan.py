@@ -69,6 +69,9 @@ class LoadedPlan:
     """Runtime and engine of one plan; freed with the last of those who share it.
 
     TensorRT allows its engine to be used by several threads; contexts are made under a lock.
+
+    Attributes:
+        profiler: An `IProfiler` for every slot's contexts, set before the first run; None for none.
     """
 
     def __init__(self, trt: ModuleType, contract: PlanContract, device: Device) -> None:
@@ -77,6 +80,7 @@ class LoadedPlan:
         self.device = device
         self.messages = Messages(trt)
         self.scratch_bytes = 0
+        self.profiler: Any = None
         # TensorRT's objects are freed with their last reference. They are reached by attributes
         # only: a local name would live on in the traceback of an error, beyond the CUDA context.
         self._runtime: Any = None
@@ -121,6 +125,24 @@ class LoadedPlan:
                 return self._new_context() or self._no_context()
             except BINDING_ERRORS as error:
                 raise self.messages.failure("make an execution context", cause=error) from error
+
+    def layer_information(self) -> str:
+        """Return what TensorRT says of its layers, JSON.
+
+        Raises:
+            BackendError: If it says nothing.
+            UsageError: If the plan is closed.
+        """
+        json_format = self.trt.LayerInformationFormat.JSON
+        with self._lock:
+            if self._engine is None:
+                raise UsageError("the plan is closed; load it again")
+            try:
+                return str(
+                    self._engine.create_engine_inspector().get_engine_information(json_format)
+                )
+            except (*BINDING_ERRORS, AttributeError) as error:  # None where there is no inspector
+                raise self.messages.failure("tell its layers", cause=error) from error
 
     def share(self) -> LoadedPlan:
         """Return the plan for one more user, who calls `close` too.

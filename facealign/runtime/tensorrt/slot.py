@@ -195,6 +195,8 @@ class Slot:
         """Give a context memory, shape and addresses; none of them is changed again."""
         lane.context = self._plan.context()
         lane.context.error_recorder = self._plan.messages.recorder
+        if self._plan.profiler is not None:
+            lane.context.profiler = self._plan.profiler
         if hasattr(lane.context, "set_device_memory"):
             lane.context.set_device_memory(self._scratch.address, self._scratch.size)
         else:  # TensorRT 8.6

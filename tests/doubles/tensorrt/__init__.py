@@ -29,6 +29,7 @@ _IMPLEMENTED: tuple[tuple[str, type], ...] = (
     ("ILogger", plain.ILogger),
     ("Logger", plain.Logger),
     ("IErrorRecorder", plain.IErrorRecorder),
+    ("IProfiler", plain.IProfiler),
     ("IProgressMonitor", plain.IProgressMonitor),
     ("ITensor", building.ITensor),
     ("ILayer", building.ILayer),

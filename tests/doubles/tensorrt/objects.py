@@ -19,7 +19,7 @@ __all__ = ["Cuda", "Object", "State", "class_from", "enum_from"]
 _OPERATORS = ("__len__", "__getitem__", "__bool__")
 _DEFAULTS: dict[str, object] = {"int": 0, "float": 0.0, "bool": False, "str": ""}
 # Values, and interfaces that the caller implements: nothing of them is worth a count.
-_NEVER_FAIL = ("Dims", "ILogger", "IErrorRecorder", "IProgressMonitor", "Logger")
+_NEVER_FAIL = ("Dims", "ILogger", "IErrorRecorder", "IProfiler", "IProgressMonitor", "Logger")
 _NULL = "pybind11::init(): factory function returned nullptr"
 
 

@@ -14,6 +14,7 @@ __all__ = [
     "HostMemory",
     "IErrorRecorder",
     "ILogger",
+    "IProfiler",
     "IProgressMonitor",
     "Logger",
     "ParserError",
@@ -60,6 +61,13 @@ class IErrorRecorder(Object):
 
     def clear(self) -> None:
         raise RuntimeError('Tried to call pure virtual function "IErrorRecorder::clear"')
+
+
+class IProfiler(Object):
+    """To be subclassed; a run calls it once per layer."""
+
+    def report_layer_time(self, layer_name: str, ms: float) -> None:
+        raise RuntimeError('Tried to call pure virtual function "IProfiler::reportLayerTime"')
 
 
 class IProgressMonitor(Object):

@@ -27,6 +27,7 @@ CLASSES = (
     "ILogger",
     "INetworkDefinition",
     "IOptimizationProfile",
+    "IProfiler",
     "IProgressMonitor",
     "ITensor",
     "ITimingCache",

@@ -173,6 +173,12 @@ class ICudaEngine(Object):
     def serialize(self) -> HostMemory:
         return HostMemory(bytes_from_plan(self._plan))
 
+    def _layer_facts(self) -> list[dict[str, str]]:
+        return [
+            {"Name": f"__myl_{i}", "LayerType": "kgen", "Metadata": f"[ONNX Layer: {name}]"}
+            for i, name in enumerate(self._layer_names)
+        ]
+
     def _limits(self, name: str, profile: int) -> list[list[int]]:
         if self._plan.profiles and name in self._plan.profiles[profile]:
             return self._plan.profiles[profile][name]
@@ -188,7 +194,11 @@ class EngineInspector(Object):
     def get_engine_information(self, format: Any) -> str:
         engine: Any = self._parent
         layers = engine._layer_names
-        return json.dumps({"Layers": layers}) if int(format) else "\n".join(layers)
+        if not int(format):
+            return "\n".join(layers)
+        # At build time DETAILED adds what a layer was made of; else layers are names.
+        is_detailed = engine._plan.options.get("profiling_verbosity") == "DETAILED"
+        return json.dumps({"Layers": engine._layer_facts() if is_detailed else layers})
 
     def get_layer_information(self, layer_index: int, format: Any) -> str:
         engine: Any = self._parent
@@ -203,6 +213,7 @@ class IExecutionContext(Object):
         attached = [plugin.attach_to_context(None) for plugin in self._engine._plugins]
         self._plugins = attached
         self._calls: dict[tuple[tuple[int, ...], ...], list[PluginCall]] = {}
+        self._values["enqueue_emits_profile"] = True
         self._memory: tuple[int, int] | None = None
         self._profile = 0
         self._shapes: dict[str, tuple[int, ...]] = {}
@@ -346,6 +357,7 @@ class IExecutionContext(Object):
         calls = self._plugin_calls(shapes)
         outputs = engine._session.stage(len(calls), self._known(views, calls))
         self._state.executions += 1
+        self._tell_profiler()
         for name in names:
             views[name][...] = outputs[name]
 
@@ -395,6 +407,18 @@ class IExecutionContext(Object):
                 known[call.output_name] = np.zeros_like(call.output)
                 calls.append(call)
         return self._calls[key]
+
+    def _tell_profiler(self) -> None:
+        """Report a made-up time for each layer, as every run does that nobody asked to wait."""
+        profiler = self._values.get("profiler")
+        if profiler is None or not self._values["enqueue_emits_profile"]:
+            return
+        engine = self._engine
+        is_detailed = engine._plan.options.get("profiling_verbosity") == "DETAILED"
+        facts = engine._layer_facts()
+        for index, name in enumerate(engine._layer_names):
+            layer = facts[index]["Name"] if is_detailed else name
+            profiler.report_layer_time(layer, 0.25 * (index + 1))
 
     def _size(self, name: str, shape: tuple[int, ...]) -> int:
         return int(np.prod(shape)) * int(np.dtype(_NUMPY[self._engine._io[name][0]]).itemsize)

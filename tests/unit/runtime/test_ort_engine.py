@@ -115,14 +115,14 @@ def test_ort_engine_prefers_the_threads_that_were_asked_for(
 
 
 def test_ort_engine_runs_pairs_as_written_when_told(tiny_graph: bytes) -> None:
-    session = ort_engine._open_session(tiny_graph, threads=1, integer_kernels=False)
+    session = ort_engine.ort_session(tiny_graph, threads=1, integer_kernels=False)
 
     options = session.get_session_options()
     assert options.get_session_config_entry("session.disable_quant_qdq") == "1"
 
 
 def test_ort_engine_has_integer_kernels_by_default(tiny_graph: bytes) -> None:
-    session = ort_engine._open_session(tiny_graph, threads=1)
+    session = ort_engine.ort_session(tiny_graph, threads=1)
 
     options = session.get_session_options()
     with pytest.raises(RuntimeError, match="disable_quant_qdq"):  # it was not set

@@ -1,0 +1,131 @@
+"""Graphs of a bundle under the roof: every node and every millisecond is accounted for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx.parser
+import pytest
+
+from facealign.bench.result import Candidate, Roof, Roofline
+from facealign.bench.roofline import OTHER
+from facealign.bundle import read_bundle
+from facealign.errors import UsageError
+from facealign.pipeline import roofline as subject
+from facealign.pipeline.roofline import graph_roofline, rooflines
+
+ROOF = Roof(peak_gflops={"fp32": 100.0, "int8": 400.0}, bandwidth_gb_s=10.0, threads=1)
+CANDIDATE = Candidate(engine="onnxruntime", precision="fp32", batch=2, threads=1)
+CONVOLUTIONS = """
+<ir_version: 9, opset_import: ["" : 19]>
+agraph (uint8[B, 8, 8, 16] image) => (float[B, 16, 8, 8] y) {
+    f = Cast <to = 1> (image)
+    x = Transpose <perm = [0, 3, 1, 2]> (f)
+    a = Conv(x, w)
+    b = Relu(a)
+    c = Conv(b, w)
+    d = Add(c, b)
+    e = Relu(d)
+    g = Softmax(e)
+    y = Conv(g, w)
+}"""
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subject, "_SECONDS", 0.0)
+    monkeypatch.setattr(subject, "measure_roof", lambda **_: ROOF)
+
+
+def test_rooflines_put_each_graph_of_a_bundle_under_the_roof(tiny_bundle: Path) -> None:
+    roof, lines = rooflines(
+        read_bundle(tiny_bundle), ["fp32"], threads=1, batch=2, measured_ms={"fp32": 5.0}
+    )
+
+    assert roof == ROOF
+    assert [line.candidate for line in lines] == [CANDIDATE]
+    assert lines[0].total_ms == 5.0
+    assert sum(row.time_ms or 0.0 for row in lines[0].operators) == pytest.approx(5.0)
+
+
+def test_rooflines_refuse_a_precision_that_is_not_there(tiny_bundle: Path) -> None:
+    bundle = read_bundle(tiny_bundle)
+
+    with pytest.raises(UsageError, match="the bundle has no 'int8' graph; choose from fp32"):
+        rooflines(bundle, ["fp32", "int8"], threads=1, batch=1, measured_ms={})
+
+
+def test_rooflines_count_the_work_of_the_whole_batch(tiny_bundle: Path) -> None:
+    bundle = read_bundle(tiny_bundle)
+
+    _, (line,) = rooflines(bundle, ["fp32"], threads=1, batch=7, measured_ms={})
+
+    assert sum(row.macs for row in line.operators) == 7 * 1764
+    assert line.total_ms == line.profiled_ms
+
+
+def test_rooflines_of_the_tiny_bundle_are_those_counted_by_hand(tiny_bundle: Path) -> None:
+    _, (line,) = rooflines(read_bundle(tiny_bundle), ["fp32"], threads=1, batch=1, measured_ms={})
+
+    rows = {row.operator: row for row in line.operators}
+    image = 16 * 16 * 3
+    assert rows["Cast"].bytes == image + 4 * image
+    assert rows["Gemm"].bytes == 4 * (9 + 9 * 196 + 196 + 196)
+    assert rows["Gemm"].macs == 9 * 196
+    assert rows["ReduceMean"].bytes == 3 * (4 * image + 2 * 8 + 4 * 3)
+    assert rows["Concat"].bytes == 4 * (9 + 9)
+    assert rows["Reshape"].bytes == 0
+    assert rows["Gemm"].roof_ms == pytest.approx(rows["Gemm"].bytes / 10e9 * 1e3)
+
+
+def test_graph_roofline_gives_the_work_of_fused_kernels_to_convolutions() -> None:
+    line = _line()
+
+    rows = {row.operator: row for row in line.operators}
+    map_bytes, weight_bytes = 4 * 2 * 16 * 8 * 8, 4 * 16 * 16 * 3 * 3
+    conv = 2 * 16 * 8 * 8 * 16 * 9
+    assert rows["Conv"].count == 3
+    assert rows["Conv"].macs == 3 * conv
+    # What Add and Relu would move lies inside, and the residual is what the second reads anyway.
+    assert rows["Conv"].bytes == 3 * (2 * map_bytes + weight_bytes)
+    assert (rows["Relu"].time_ms, rows["Relu"].count, rows["Relu"].bytes) == (None, 2, 0)
+    assert (rows["Add"].time_ms, rows["Add"].count) == (None, 1)
+
+
+def test_graph_roofline_shows_what_onnx_runtime_adds_and_what_lies_between() -> None:
+    line = _line()
+
+    rows = {row.operator: row for row in line.operators}
+    assert (rows["ReorderOutput"].macs, rows["ReorderOutput"].roof_ms) == (0, 0.0)
+    assert (rows[OTHER].time_ms or 0.0) >= 0.0
+    assert sum(row.time_ms or 0.0 for row in line.operators) == pytest.approx(line.total_ms)
+
+
+def test_graph_roofline_times_kernels_that_onnx_runtime_gave_no_name() -> None:
+    # Its body of Softmax in FP16 has nodes without names.
+    text = """
+    <ir_version: 9, opset_import: ["" : 19]>
+    agraph (float16[B, 4, 4] image) => (float16[B, 4, 4] y) { y = Softmax(image) }"""
+    graph = onnx.parser.parse_model(text).SerializeToString()
+    crops = np.zeros((2, 4, 4), np.float16)
+
+    line = graph_roofline(graph, crops, CANDIDATE, ROOF)  # type: ignore[arg-type]  # not crops
+
+    rows = {row.operator: row for row in line.operators}
+    assert rows["Softmax"].bytes == 2 * 2 * (2 * 4 * 4)
+    assert rows["Softmax"].time_ms is not None
+    assert sum(row.time_ms or 0.0 for row in line.operators) == pytest.approx(line.total_ms)
+
+
+def _line() -> Roofline:
+    model = onnx.parser.parse_model(CONVOLUTIONS)
+    weight = np.random.default_rng(1).normal(size=(16, 16, 3, 3)).astype(np.float32)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(weight, "w"))
+    for node in model.graph.node:
+        node.attribute.extend([_PADS] if node.op_type == "Conv" else [])
+    crops = np.zeros((2, 8, 8, 16), np.uint8)
+    return graph_roofline(model.SerializeToString(), crops, CANDIDATE, ROOF)
+
+
+_PADS = onnx.helper.make_attribute("pads", [1, 1, 1, 1])
