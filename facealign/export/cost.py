@@ -8,7 +8,7 @@ from collections import Counter
 import onnx
 import onnx_ir as ir
 
-__all__ = ["macs_by_node", "macs_by_operator"]
+__all__ = ["at_batch", "macs_by_node", "macs_by_operator", "node_macs", "sizes"]
 
 
 def macs_by_operator(model: ir.Model, *, batch: int = 1) -> dict[str, int]:
@@ -34,23 +34,27 @@ def macs_by_node(model: ir.Model, *, batch: int = 1) -> dict[str, int]:
         model: A graph with one dynamic axis, the batch.
         batch: Crops in the run.
     """
+    inferred = at_batch(model, batch)
+    return {str(node.outputs[0].name): node_macs(node, batch) for node in inferred.graph}
+
+
+def at_batch(model: ir.Model, batch: int) -> ir.Model:
+    """Return a copy of a graph with every shape inferred for that many crops."""
     proto = ir.to_proto(model)
     for value in (*proto.graph.input, *proto.graph.output):
         for dim in value.type.tensor_type.shape.dim:
             if dim.dim_param:
                 dim.dim_value = batch
     proto.graph.ClearField("value_info")
-    inferred = ir.from_proto(
-        onnx.shape_inference.infer_shapes(proto, strict_mode=True, data_prop=True)
-    )
-    return {str(node.outputs[0].name): _node_macs(node, batch) for node in inferred.graph}
+    return ir.from_proto(onnx.shape_inference.infer_shapes(proto, strict_mode=True, data_prop=True))
 
 
-def _node_macs(node: ir.Node, batch: int) -> int:
+def node_macs(node: ir.Node, batch: int) -> int:
+    """Return multiply-accumulates of a node of `at_batch`."""
     if node.op_type not in {"Conv", "ConvTranspose", "Gemm", "MatMul"}:
         return 0
     values = (node.inputs[0], node.inputs[1], node.outputs[0])
-    left, right, out = (_shape(value, batch) for value in values)
+    left, right, out = (sizes(value, batch) for value in values)
     if node.op_type == "Conv":
         return math.prod(out) * math.prod(right[1:])
     if node.op_type == "ConvTranspose":
@@ -59,7 +63,7 @@ def _node_macs(node: ir.Node, batch: int) -> int:
     return math.prod(out) * inner
 
 
-def _shape(value: ir.Value | None, batch: int) -> tuple[int, ...]:
+def sizes(value: ir.Value | None, batch: int) -> tuple[int, ...]:
     """Return the sizes of a value; what inference leaves open is the batch, as nothing else is."""
     if value is None or value.shape is None:
         return ()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from facealign.machine.cpu import Cpu, read_cpu
 from facealign.machine.files import ROOT
-from facealign.machine.gpu import Gpus, ask_nvidia_smi, read_gpus
+from facealign.machine.gpu import Gpus, read_gpus
 from facealign.machine.jetson import Jetson, read_jetson
 from facealign.machine.libraries import cuda_version, library_names, tensorrt_version
 from facealign.machine.memory import Memory, free_disk_bytes, read_memory
@@ -36,7 +36,7 @@ def machine_texts(root: Path = ROOT) -> dict[str, str]:
         *_memory(read_memory(root)),
         *_system(read_system(root)),
         *_python(read_python()),
-        *_graphics(read_gpus(root), root),
+        *_graphics(read_gpus(root)),
         *_jetson(read_jetson(root)),
         *_libraries(root),
         *_power(root),
@@ -72,7 +72,8 @@ def _memory(memory: Memory) -> Iterator[_Row]:
         (memory.limit_bytes, "allowed by the control group"),
     )
     yield "memory", ", ".join(f"{size_text(size)} {word}" for size, word in parts if size)
-    yield "swap", None if memory.swap_bytes is None else size_text(memory.swap_bytes)
+    if memory.swap_bytes is not None:
+        yield "swap", size_text(memory.swap_bytes) if memory.swap_bytes else "none"
     for name, folder in (("cache", cache_folder()), ("temporary", Path(tempfile.gettempdir()))):
         free = free_disk_bytes(folder)
         yield f"{name} disk", None if free is None else f"{size_text(free)} free at {folder}"
@@ -96,8 +97,7 @@ def _python(python: Python) -> Iterator[_Row]:
     yield "packages", ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
-def _graphics(gpus: Gpus, root: Path) -> Iterator[_Row]:
-    asked = ask_nvidia_smi() if root == ROOT else ()
+def _graphics(gpus: Gpus) -> Iterator[_Row]:
     named = [
         ", ".join(
             text
@@ -108,10 +108,10 @@ def _graphics(gpus: Gpus, root: Path) -> Iterator[_Row]:
             )
             if text
         )
-        for gpu in asked
+        for gpu in gpus.cards
     ]
     yield "gpu", "; ".join(named or gpus.models or gpus.vendors)
-    yield "driver", gpus.driver or next((gpu.driver for gpu in asked if gpu.driver), None)
+    yield "driver", gpus.driver
 
 
 def _jetson(jetson: Jetson | None) -> Iterator[_Row]:

@@ -24,28 +24,6 @@ _SMI_FIELDS = ("name", "compute_cap", "memory.total", "driver_version")
 
 
 @dataclass(frozen=True, slots=True)
-class Gpus:
-    """What the system says of its graphics processors.
-
-    Attributes:
-        vendors: Of each, such as ``NVIDIA``; one of a Jetson is not among them.
-        models: Names that NVIDIA's driver gives.
-        driver: Version of NVIDIA's driver, such as ``580.95.05``; None if it is not loaded.
-        has_device_files: Whether this process could open one: a container may be given none.
-    """
-
-    vendors: tuple[str, ...]
-    models: tuple[str, ...]
-    driver: str | None
-    has_device_files: bool
-
-    @property
-    def has_nvidia(self) -> bool:
-        """Return whether there is one that CUDA could run on, a Jetson's apart."""
-        return NVIDIA in self.vendors or bool(self.models)
-
-
-@dataclass(frozen=True, slots=True)
 class SmiGpu:
     """One line of ``nvidia-smi``; what it does not know, as on a Jetson, is None."""
 
@@ -55,14 +33,41 @@ class SmiGpu:
     driver: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Gpus:
+    """What the system says of its graphics processors.
+
+    Attributes:
+        vendors: Of each, such as ``NVIDIA``; one of a Jetson is not among them.
+        models: Names that NVIDIA's driver gives.
+        cards: What ``nvidia-smi`` says; it also works where Windows has the driver (WSL).
+        driver: Version of NVIDIA's driver, such as ``580.95.05``; None if it is not loaded.
+        has_device_files: Whether this process could open one: a container may be given none.
+    """
+
+    vendors: tuple[str, ...]
+    models: tuple[str, ...]
+    cards: tuple[SmiGpu, ...]
+    driver: str | None
+    has_device_files: bool
+
+    @property
+    def has_nvidia(self) -> bool:
+        """Return whether there is one that CUDA could run on, a Jetson's apart."""
+        return NVIDIA in self.vendors or bool(self.models or self.cards)
+
+
 def read_gpus(root: Path = ROOT) -> Gpus:
-    """Return the graphics processors of this machine."""
-    cards = sorted((root / "sys/class/drm").glob("card[0-9]*/device/vendor"))
-    numbers = [line_from_file(card) or "" for card in cards]
+    """Return the graphics processors of this machine; ``nvidia-smi`` is asked for `ROOT` alone."""
+    files = sorted((root / "sys/class/drm").glob("card[0-9]*/device/vendor"))
+    numbers = [line_from_file(file) or "" for file in files]
+    cards = ask_nvidia_smi() if root == ROOT else ()
+    driver = _driver(text_from_file(root / "proc/driver/nvidia/version"))
     return Gpus(
         vendors=tuple(_VENDORS.get(number, f"PCI vendor {number}") for number in numbers),
         models=tuple(_models(root)),
-        driver=_driver(text_from_file(root / "proc/driver/nvidia/version")),
+        cards=cards,
+        driver=driver or next((card.driver for card in cards if card.driver), None),
         has_device_files=any((root / "dev").glob("nvidia[0-9]*"))
         or any((root / "dev").glob("nvhost-*gpu")),
     )

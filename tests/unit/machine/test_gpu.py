@@ -14,6 +14,7 @@ def test_read_gpus_of_a_pc(tmp_path: Path) -> None:
     assert read_gpus(write_pc(tmp_path)) == Gpus(
         vendors=("Intel", "NVIDIA"),
         models=("NVIDIA RTX A4000",),
+        cards=(),
         driver="580.95.05",
         has_device_files=True,
     )
@@ -65,7 +66,7 @@ _SMI = {
     ),
     "Jetson": (
         "echo 'Orin (nvgpu), [N/A], [N/A], N/A'",
-        (SmiGpu("Orin (nvgpu)", None, None, "N/A"),),
+        (SmiGpu("Orin (nvgpu)", None, None, None),),
     ),
     "no driver": ("echo 'NVIDIA-SMI has failed'; exit 9", ()),
     "nonsense": ("echo nonsense", ()),
