@@ -117,12 +117,10 @@ def bundle_needs(
         basis=_WITH_GRAPH if reads else _WITHOUT_GRAPH,
         build_memory_bytes=build,
         disk_bytes=plans,
-        lacking=tuple(
-            _lacking(
-                graphs,
-                {"memory to build": (build, memory_bytes), "disk for plans": (plans, disk_bytes)},
-                memory_bytes,
-            )
+        lacking=(
+            *_lacking_to_run(graphs, memory_bytes),
+            *_lacking("memory to build plans", build, memory_bytes),
+            *_lacking("disk for plans", plans, disk_bytes),
         ),
     )
 
@@ -181,18 +179,15 @@ def _build_bytes(graph: GraphNeeds, *, is_jetson: bool) -> int:
     return workspace + _COPIES * graph.weight_bytes + activations + _BUILDER_BYTES[is_jetson]
 
 
-def _lacking(
-    graphs: tuple[GraphNeeds, ...],
-    needs: dict[str, tuple[int | None, int | None]],
-    memory_bytes: int | None,
-) -> Iterator[str]:
+def _lacking_to_run(graphs: tuple[GraphNeeds, ...], there: int | None) -> Iterator[str]:
     for graph in graphs:
         most = graph.weight_bytes + (graph.activation_bytes or (0, 0))[1]
-        if memory_bytes is not None and most > memory_bytes:
-            yield f"memory to run {graph.precision}: {_text(most)} of {_text(memory_bytes)}"
-    for what, (wanted, there) in needs.items():
-        if wanted is not None and there is not None and wanted > there:
-            yield f"{what}: {_text(wanted)} wanted, {_text(there)} there"
+        yield from _lacking(f"memory to run {graph.precision}", most, there)
+
+
+def _lacking(what: str, wanted: int | None, there: int | None) -> Iterator[str]:
+    if wanted is not None and there is not None and wanted > there:
+        yield f"{what}: {_text(wanted)} wanted, {_text(there)} there"
 
 
 def _text(size_bytes: int) -> str:

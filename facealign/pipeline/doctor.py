@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -25,7 +25,7 @@ from facealign.pipeline.doctor_remedy import (
 )
 from facealign.pipeline.doctor_target import machine_targets
 from facealign.pipeline.probes import CUDA_PROBES, LIBRARY_PROBES
-from facealign.pipeline.progress import SILENT, Progress
+from facealign.pipeline.progress import SILENT, Progress, Stage
 from facealign.pipeline.proving import DEADLINE_S, Proof, prove_all
 from facealign.runtime.engine import engine_names
 from facealign.targets import Target
@@ -100,19 +100,10 @@ def diagnose(
     with progress.stage("machine") as stage:
         facts = machine_facts(root)
         here = read_situation(read_system(root).container, root)
-        targets = machine_targets(
-            here.jetson,
-            tensorrt=_tensorrt_version(here, root),
-            has_onnxruntime="onnxruntime" in installed_versions(("onnxruntime",)),
-        )
+        targets = _targets(here, root)
         stage.say(", ".join(target.name for target in targets))
     with progress.stage("prove") as stage:
-        total = len(_probes(bundle, here))
-        proofs = prove_all(
-            _probes(bundle, here),
-            deadline_s=deadline_s,
-            done=lambda _: stage.advance(1, total=total),
-        )
+        proofs = _proofs(_probes(bundle, here), stage, deadline_s=deadline_s)
         stage.say(f"{sum(each.passed for each in proofs.values())} of {len(proofs)} work")
     needs = None
     if bundle is not None:
@@ -127,6 +118,23 @@ def diagnose(
         workstation=tuple(finding(name) for name in sorted(LIBRARY_PROBES)),
         needs=needs,
     )
+
+
+def _targets(here: Situation, root: Path) -> tuple[Target, ...]:
+    return machine_targets(
+        here.jetson,
+        tensorrt=_tensorrt_version(here, root),
+        has_onnxruntime="onnxruntime" in installed_versions(("onnxruntime",)),
+    )
+
+
+def _proofs(
+    probes: Sequence[tuple[str, ...]], stage: Stage, *, deadline_s: float
+) -> dict[str, Proof]:
+    def done(_: Proof) -> None:
+        stage.advance(1, total=len(probes))
+
+    return prove_all(probes, deadline_s=deadline_s, done=done)
 
 
 def _tensorrt_version(here: Situation, root: Path) -> str | None:

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from onnx import TensorProto, checker, helper, numpy_helper
 
 import facealign.pipeline
@@ -21,7 +23,7 @@ PROBE = Path(facealign.pipeline.__file__).with_name("probe.onnx")
 def probe_graph() -> bytes:
     """Return the ONNX graph: blurred channel means, and landmarks by a product of them."""
     convolution, product, bias = probe_weights()
-    constants = {
+    constants: dict[str, NDArray[Any]] = {
         "scale": np.array(1 / 255, np.float32),
         "convolution": convolution,
         "product": product,
@@ -39,8 +41,9 @@ def probe_graph() -> bytes:
         helper.make_node("Reshape", ["flat", "shape"], ["landmarks"]),
     ]
     image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["B", SIZE_PX, SIZE_PX, 3])
-    out = ["B", LANDMARK_COUNT, 2]
-    landmarks = helper.make_tensor_value_info("landmarks", TensorProto.FLOAT, out)
+    landmarks = helper.make_tensor_value_info(
+        "landmarks", TensorProto.FLOAT, ["B", LANDMARK_COUNT, 2]
+    )
     initializers = [numpy_helper.from_array(value, name) for name, value in constants.items()]
     model = helper.make_model(
         helper.make_graph(nodes, "probe", [image], [landmarks], initializers),
