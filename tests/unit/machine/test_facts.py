@@ -74,7 +74,7 @@ def test_machine_facts_import_no_library() -> None:
 
 @pytest.mark.parametrize(
     ("size_bytes", "text"),
-    [(2**34, "16.0 GiB"), (3 * 2**20, "3 MiB"), (2**18, "0.25 MiB")],
+    [(2**34, "16.0 GiB"), (12 * 2**20, "12 MiB"), (3 * 2**19, "1.5 MiB")],
 )
 def test_sizes_read_to_people(size_bytes: int, text: str) -> None:
     assert size_text(size_bytes) == text

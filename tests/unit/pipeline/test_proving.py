@@ -75,9 +75,9 @@ def test_a_library_that_fails_is_told(
 def test_a_library_that_hangs_is_ended_at_the_deadline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    proof = prove(tmp_path, monkeypatch, HANG, deadline_s=1.0)
+    proof = prove(tmp_path, monkeypatch, HANG, deadline_s=3.0)
 
-    assert proof.text == "no answer in 1 s, when it was to import jinja2"
+    assert proof.text == "no answer in 3 s, when it was to import jinja2"
     assert proof.seconds < 30
 
 
@@ -90,7 +90,7 @@ def test_what_a_hanging_library_started_ends_with_it(
         f"open({str(number)!r}, 'w').write(str(child.pid))\n{HANG}"
     )
 
-    prove(tmp_path, monkeypatch, code, deadline_s=2.0)
+    prove(tmp_path, monkeypatch, code, deadline_s=4.0)
 
     assert _is_gone(int(number.read_text()))
 
