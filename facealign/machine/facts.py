@@ -48,7 +48,7 @@ def size_text(size_bytes: float) -> str:
     """Return such as ``7.4 GiB``, below one ``12 MiB``, below ten of those ``1.5 MiB``."""
     if size_bytes < _GIB:
         mib = size_bytes / 2**20
-        return f"{mib:.0f} MiB" if mib >= 10 else f"{mib:.1f} MiB"  # noqa: PLR2004  # as above
+        return f"{mib:.0f} MiB" if mib >= 10 else f"{mib:.1f} MiB"  # as above
     return f"{size_bytes / _GIB:.1f} GiB"
 
 
