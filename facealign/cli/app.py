@@ -18,6 +18,7 @@ from facealign.cli.bench import bench
 from facealign.cli.build import build
 from facealign.cli.console import print_json, print_result, say, say_items
 from facealign.cli.device_test import device_test
+from facealign.cli.doctor import doctor
 from facealign.cli.eval import evaluate
 from facealign.cli.export import export
 from facealign.cli.inspect import inspect
@@ -77,7 +78,9 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "eval": evaluate,
     "synth": synth,
     "serve-config": serve_config,
+    "doctor": doctor,
 }
+_WITHOUT_ARGUMENTS = {"doctor"}  # the others have nothing to do then, and print their help
 _PLAIN = None  # help without boxes: it is piped, narrow and searched as often as it is looked at
 _app = typer.Typer(
     callback=_about,
@@ -86,19 +89,24 @@ _app = typer.Typer(
     rich_markup_mode=_PLAIN,
 )
 for _name, _command in _COMMANDS.items():
-    _app.command(_name, no_args_is_help=True)(_command)
+    _app.command(_name, no_args_is_help=_name not in _WITHOUT_ARGUMENTS)(_command)
 _export_app = typer.Typer(add_completion=False, rich_markup_mode=_PLAIN)
 _export_app.command(context_settings=_SETTINGS, no_args_is_help=True)(export)
 
 
 def main() -> None:
     """Run ``facealign COMMAND ...``; without arguments, help on stderr and exit code 2."""
-    sys.exit(_run_application(_app, "facealign", sys.argv[1:], command_names=tuple(_COMMANDS)))
+    sys.exit(_run_application(_app, "facealign", sys.argv[1:], command_names=_asking()))
 
 
 def main_export() -> None:
     """Run ``facealign-export CHECKPOINT``, which is ``facealign export CHECKPOINT``."""
     sys.exit(_run_application(_export_app, "facealign-export", sys.argv[1:]))
+
+
+def _asking() -> tuple[str, ...]:
+    """Return the commands that do nothing without arguments."""
+    return tuple(name for name in _COMMANDS if name not in _WITHOUT_ARGUMENTS)
 
 
 def _run_application(

@@ -10,13 +10,12 @@ from importlib import metadata
 from pathlib import Path
 
 import facealign
+from facealign.machine.power import power_mode
 from facealign.runtime.tensorrt.device import Device
 
-__all__ = ["available_mib", "device_facts", "power_mode", "resident_mib"]
+__all__ = ["available_mib", "device_facts", "resident_mib"]
 
 _ROOT = Path("/")
-_STATUS = "var/lib/nvpmodel/status"  # such as `pmode:0002`
-_MODES = "etc/nvpmodel.conf"
 _KIB = 2**10
 _LIBRARIES = ("numpy", "opencv-python-headless", "opencv-python", "pycuda")
 
@@ -37,16 +36,6 @@ def device_facts(device: Device, *, root: Path = _ROOT) -> dict[str, object]:
         "back": device.back,
         "power_mode": power_mode(root),
     }
-
-
-def power_mode(root: Path = _ROOT) -> str | None:
-    """Return number and name of a Jetson's power mode, such as ``2 (MAXN)``; None elsewhere."""
-    status = re.search(r"pmode:\s*(\d+)", _text(root / _STATUS))
-    if status is None:
-        return None
-    number = int(status[1])
-    named = re.search(rf"POWER_MODEL\s+ID={number}\s+NAME=(\S+)", _text(root / _MODES))
-    return f"{number} ({named[1].rstrip('>')})" if named else str(number)
 
 
 def resident_mib(root: Path = _ROOT) -> float | None:

@@ -8,16 +8,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from facealign.errors import TargetError
+from facealign.machine.l4t import board_model, l4t_release
 from facealign.runtime.tensorrt.build_options import BuildOptions
 from facealign.runtime.tensorrt.device.protocol import DeviceInfo
 
-__all__ = ["Machine", "check_machine", "l4t_from_release", "machine_from_device"]
+__all__ = ["Machine", "check_machine", "machine_from_device"]
 
 _ROOT = Path("/")
-_L4T_FILE = "etc/nv_tegra_release"
-_BOARD_FILE = "proc/device-tree/model"
-_RELEASE = re.compile(r"#\s*R(\d+)\s*\(release\)\s*,\s*REVISION:\s*(\d+(?:\.\d+)*)")
-_MAX_TEXT = 4096
 _NUMBER = re.compile(r"\d+")
 _WORDS = {
     "gpu": "GPU",
@@ -65,25 +62,14 @@ def machine_from_device(info: DeviceInfo, *, tensorrt: str, root: Path = _ROOT) 
         tensorrt: What the module calls its version.
         root: Where ``etc`` and ``proc`` are.
     """
-    release = _first_text(root / _L4T_FILE)
     return Machine(
         gpu=info.name,
         compute_capability=_dotted(info.compute_capability),
-        board=_line(_first_text(root / _BOARD_FILE)),
+        board=board_model(root),
         tensorrt=tensorrt,
         cuda_driver=_dotted(info.driver_version),
-        l4t=None if release is None else l4t_from_release(release),
+        l4t=l4t_release(root),
     )
-
-
-def l4t_from_release(text: str) -> str | None:
-    """Return the version in ``/etc/nv_tegra_release``, such as ``36.4.3``.
-
-    A first line of another form is returned as it is: it still tells one system from another. None
-    stands for a file without any text.
-    """
-    match = _RELEASE.match(text)
-    return f"{match[1]}.{match[2]}" if match else _line(text)
 
 
 def check_machine(built: Machine, here: Machine, options: BuildOptions) -> None:
@@ -99,21 +85,6 @@ def check_machine(built: Machine, here: Machine, options: BuildOptions) -> None:
             f"the plan was built for {_described(built, differing)} and this machine has "
             f"{_described(here, differing)}; run `facealign build BUNDLE` here"
         )
-
-
-def _first_text(path: Path) -> str | None:
-    try:
-        with path.open("rb") as file:
-            return file.read(_MAX_TEXT).decode("utf-8", "replace")
-    except OSError:
-        return None
-
-
-def _line(text: str | None) -> str | None:
-    """Return the first line without what cannot be printed; a device tree ends texts by NUL."""
-    lines = (text or "").splitlines()
-    line = "".join(character for character in lines[0] if character.isprintable()) if lines else ""
-    return line.strip("# ") or None
 
 
 def _dotted(numbers: tuple[int, ...]) -> str:

@@ -8,39 +8,15 @@ from facealign.runtime.tensorrt.device_facts import (
     _commit,
     available_mib,
     device_facts,
-    power_mode,
     resident_mib,
 )
 from tests.doubles.host_device import HostDevice
-
-MODES = """
-< POWER_MODEL ID=0 NAME=15W >
-CPU_ONLINE CORE_0 1
-< POWER_MODEL ID=2 NAME=MAXN_SUPER >
-"""
 
 
 def _write(root: Path, name: str, text: str) -> None:
     path = root / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
-
-
-def test_power_mode_has_number_and_name(tmp_path: Path) -> None:
-    _write(tmp_path, "var/lib/nvpmodel/status", "pmode:0002")
-    _write(tmp_path, "etc/nvpmodel.conf", MODES)
-
-    assert power_mode(tmp_path) == "2 (MAXN_SUPER)"
-
-
-def test_power_mode_without_names_is_the_number(tmp_path: Path) -> None:
-    _write(tmp_path, "var/lib/nvpmodel/status", "pmode:0001 fmode:quiet")
-
-    assert power_mode(tmp_path) == "1"
-
-
-def test_there_is_no_power_mode_on_a_pc(tmp_path: Path) -> None:
-    assert power_mode(tmp_path) is None
 
 
 def test_memory_is_read_in_mib(tmp_path: Path) -> None:
