@@ -73,7 +73,7 @@ def _hashes(result: BenchResult, manifest: Manifest) -> tuple[Block, ...]:
         f"{result.bundle}/{graph.file}": f"{manifest.files[graph.file].size / 1e6:.2f} MB"
         for graph in manifest.graphs.values()
     }
-    facts = Facts("SHA-256", listed)
+    facts = Facts("SHA-256", listed, is_long=True)
     rows = tuple(
         (
             name,

@@ -8,7 +8,7 @@ from facealign.bench.result import BenchResult, Candidate, CandidateResult, Rati
 from facealign.bundle import GraphEntry, Manifest, VerdictEntry
 from facealign.pipeline.evaluation_result import REFERENCE
 from facealign.pipeline.page_sections.order import reference_first
-from facealign.pipeline.page_sections.searches import Search, Searches
+from facealign.pipeline.page_sections.searches import Search, Searches, Trial
 from facealign.report.page import Cell, Verdict
 from facealign.report.page.numbers import NONE, interval, points, short, times
 
@@ -16,7 +16,7 @@ __all__ = ["VERDICT_NOTE", "verdicts"]
 
 VERDICT_NOTE = (
     "Ships: on held-out faces its landmarks stay within the limits that it was compiled with. "
-    "Pays: on the engine that is fastest for it here, at the smallest batch, the whole 95 % interval of "
+    "Pays: on the engine that is fastest for it here, at the smallest batch, the 95 % interval of "
     "its speed is above that of FP32. What does not pay here may pay on the engine it is made for."
 )
 _State = Literal["good", "slow", "bad", "plain"]
@@ -44,7 +44,7 @@ def _of_graph(result: BenchResult, name: str, graph: GraphEntry) -> Verdict:
     facts = {} if graph.verdict is None else _costs(graph.verdict)
     if name == REFERENCE:
         facts["PyTorch"] = Cell(f"{short(graph.parity.max_px)} px", "largest distance")
-    if ratio is not None:
+    if ratio is not None and not result.state.flags:
         low_high = interval(short(ratio.low), short(ratio.high))
         facts["speed here"] = Cell(f"{times(ratio.times_as_fast)} {ratio.baseline}", low_high)
     if fastest is not None:
@@ -75,7 +75,19 @@ def _of_refused(name: str, search: Search) -> Verdict:
         "NME": Cell(points(last.change_points), interval(*map(points, last.change_interval))),
         "share": Cell(f"{100 * last.share:.0f} %", "of the work"),
     }
+    if _is_within(last, search):
+        speed = last.onnxruntime_times_as_fast_as_fp32
+        if speed is not None:
+            facts["speed"] = Cell(f"{times(speed)} {REFERENCE}", "when it was compiled")
+        return Verdict(name, "slow", "↓", "left out: it did not pay when it was compiled", facts)
     return Verdict(name, "bad", "✗", "refused: it costs more than it may", facts)
+
+
+def _is_within(trial: Trial, search: Search) -> bool:
+    limits = search.limits
+    return (limits.p99_px is None or trial.p99_px <= limits.p99_px) and (
+        limits.change_points is None or trial.change_points <= limits.change_points
+    )
 
 
 def _costs(verdict: VerdictEntry) -> dict[str, Cell]:

@@ -50,8 +50,8 @@ def latency_spread_svg(series: Sequence[LatencySeries]) -> bytes:
         if high_ms > _LOG_FROM * low_ms:
             axes.set_xscale("log")
             plain_ticks(axes.xaxis, steps=(1.0, 2.0, 5.0))
-        margin = (high_ms / low_ms) ** 0.04
-        axes.set(xlim=(low_ms / margin, high_ms * margin), ylim=(0, 101))
+        room_ms = 0.04 * (high_ms - low_ms) or 0.05 * high_ms
+        axes.set(xlim=(max(low_ms - room_ms, 0.9 * low_ms), high_ms + room_ms), ylim=(0, 101))
         axes.set(xlabel="latency, ms", ylabel="share of runs, %")
         axes.grid(visible=True, which="both", alpha=0.3)
         figure.legend(loc="outside lower left", ncols=2, frameon=False, fontsize=9)

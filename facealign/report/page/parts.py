@@ -77,10 +77,11 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Names and values."""
+    """Names and values; values that are long, such as hashes, are not put side by side."""
 
     caption: str
     values: Mapping[str, str]
+    is_long: bool = False
 
 
 @dataclass(frozen=True, slots=True)

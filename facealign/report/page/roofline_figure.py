@@ -105,7 +105,7 @@ def _draw_points(axes: Axes, points: Sequence[RoofPoint], marker: str, bound: st
     axes.scatter(
         [each.intensity for each in points],
         [each.gflops for each in points],
-        s=[18 + 500 * each.time_share for each in points],
+        s=[_mark_area(each) for each in points],
         marker=marker,
         facecolors="none",
         edgecolors=colour,
@@ -115,13 +115,21 @@ def _draw_points(axes: Axes, points: Sequence[RoofPoint], marker: str, bound: st
 
 
 def _name_points(axes: Axes, points: Sequence[RoofPoint]) -> None:
-    """Write names beside the points that take longest, each at a free height."""
+    """Write names at the points that take longest, above and below in turns, to keep them apart."""
     named = sorted(points, key=lambda each: -each.time_share)[:_NAMED]
-    for each in sorted(named, key=lambda each: each.gflops):
+    for index, each in enumerate(sorted(named, key=lambda each: -each.intensity)):
+        sign = 1 if index % 2 == 0 else -1
         axes.annotate(
             each.label,
             (each.intensity, each.gflops),
-            xytext=(6 + 9 * each.time_share**0.5, 5),
+            xytext=(0, sign * (_mark_area(each) ** 0.5 / 2 + 3)),
             textcoords="offset points",
+            ha="center",
+            va="bottom" if sign > 0 else "top",
             fontsize=8,
         )
+
+
+def _mark_area(point: RoofPoint) -> float:
+    """Return the area of a mark, square points."""
+    return 18 + 500 * point.time_share
