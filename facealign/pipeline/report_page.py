@@ -79,7 +79,7 @@ def _subtitle(result: BenchResult, bundle: Bundle) -> tuple[str, ...]:
     gpu = result.machine.get("gpu")
     if gpu and gpu != where:
         where = f"{where}, {gpu}"
-    made_at = result.made_at.replace("T", " ").removesuffix("Z")
+    made_at = result.made_at.replace("T", " ").removesuffix("Z").removesuffix("+00:00")
     measured = f"Bundle {result.bundle}, measured on {where} at {made_at} (UTC)"
     return (
         f"{card.title}. {card.paper}.",
