@@ -45,7 +45,7 @@ def check_matplotlib() -> None:
     """
     if find_spec("matplotlib") is None:
         raise MissingLibraryError(
-            "drawing an error curve needs `matplotlib`, which is not installed; "
+            "drawing figures needs `matplotlib`, which is not installed; "
             'install it with `pip install "facealign[report]"`'
         )
 
