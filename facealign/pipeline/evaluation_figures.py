@@ -18,7 +18,7 @@ from facealign.pipeline.face_set import crop_px_from_frame, placement_at
 from facealign.report import Curve, FaceTile, error_curve_svg, worst_faces_png
 from facealign.report.worst_faces import TILE_PX
 
-__all__ = ["MOST_FACES", "error_curve", "worst_faces"]
+__all__ = ["MOST_FACES", "error_curve", "worst_face_tiles", "worst_faces"]
 
 MOST_FACES = 12  # on the sheet: three rows
 
@@ -54,16 +54,28 @@ def worst_faces(evaluation: Evaluation) -> bytes | None:
     Raises:
         InputError: If an image can no longer be read.
     """
-    errors = _errors_percent(evaluation)
-    if errors is None:
+    tiles = worst_face_tiles(evaluation)
+    if not tiles:
         return None
-    worst = np.argsort(-errors.max(axis=0), kind="stable")[:MOST_FACES].tolist()
     what = "NME" if evaluation.face_set.truth else f"drift from {REFERENCE}"
     return worst_faces_png(
-        [_tile(evaluation, index, rank) for rank, index in enumerate(worst, start=1)],
+        tiles,
         title=f"{_title(evaluation)}: largest {what}",
         scheme=evaluation.face_set.scheme,
     )
+
+
+def worst_face_tiles(evaluation: Evaluation) -> list[FaceTile]:
+    """Return the tiles of that sheet, the worst first; empty where `worst_faces` is None.
+
+    Raises:
+        InputError: If an image can no longer be read.
+    """
+    errors = _errors_percent(evaluation)
+    if errors is None:
+        return []
+    worst = np.argsort(-errors.max(axis=0), kind="stable")[:MOST_FACES].tolist()
+    return [_tile(evaluation, index, rank) for rank, index in enumerate(worst, start=1)]
 
 
 def _errors_percent(evaluation: Evaluation) -> NDArray[np.float64] | None:

@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facealign.errors import InputError, MissingLibraryError
+from facealign.errors import InputError
+from facealign.report.drawing import COLOURS, DASHES, figures, svg_from_figure
 
 if TYPE_CHECKING:  # it comes with an extra
     from matplotlib.axes import Axes
 
-__all__ = ["Curve", "check_matplotlib", "error_curve_svg"]
+__all__ = ["Curve", "error_curve_svg"]
 
-# Okabe and Ito's colours, which also the colour-blind tell apart. Later curves are thinner and
-# broken, so that those beneath show where two lie on each other, as those of FP32 and FP16 do.
-_COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
-_DASHES = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (6, 1.5, 1.5, 1.5)), (0, (1, 2)), (0, (9, 3)))
+# Later curves are thinner and broken, so that those beneath show where two lie on each other, as
+# those of FP32 and FP16 do.
 _WIDTHS = (3.2, 2.2, 1.8, 1.6, 1.5, 1.4)
 _SIZE_INCHES = (7.2, 4.8)
-_SETTINGS = {
-    "svg.hashsalt": "facealign",  # clip paths are named by random numbers without a salt
-    "text.parse_math": False,  # a folder's name may hold dollars
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,19 +34,6 @@ class Curve:
 
     label: str
     errors_percent: NDArray[np.float64]
-
-
-def check_matplotlib() -> None:
-    """Check that figures can be drawn, before an hour of work depends on it.
-
-    Raises:
-        MissingLibraryError: If matplotlib is not installed.
-    """
-    if find_spec("matplotlib") is None:
-        raise MissingLibraryError(
-            "drawing an error curve needs `matplotlib`, which is not installed; "
-            'install it with `pip install "facealign[report]"`'
-        )
 
 
 def error_curve_svg(
@@ -77,23 +55,15 @@ def error_curve_svg(
     """
     if not curves or not all(len(curve.errors_percent) for curve in curves):
         raise InputError("an error curve needs one graph or more with one face or more; pass them")
-    check_matplotlib()
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context(_SETTINGS):  # type: ignore[arg-type]  # its keys are a Literal of hundreds
-        # Not pyplot: it keeps figures for the whole process and asks for a screen.
-        figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
+    with figures(*_SIZE_INCHES) as figure:
         axes = figure.add_subplot()
         for index, curve in enumerate(curves):
-            _draw(axes, curve, style=index % len(_COLOURS), threshold_percent=threshold_percent)
+            _draw(axes, curve, style=index % len(COLOURS), threshold_percent=threshold_percent)
         axes.set(xlim=(0, threshold_percent), ylim=(0, 101), xlabel=x_label, title=title)
         axes.set_ylabel("share of faces, %")
         axes.grid(visible=True, alpha=0.3)
         axes.legend(loc="lower right")
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return buffer.getvalue()
+        return svg_from_figure(figure)
 
 
 def _draw(axes: Axes, curve: Curve, *, style: int, threshold_percent: float) -> None:
@@ -103,8 +73,8 @@ def _draw(axes: Axes, curve: Curve, *, style: int, threshold_percent: float) -> 
         100 * share,
         where="post",
         label=curve.label,
-        color=_COLOURS[style],
-        linestyle=_DASHES[style],
+        color=COLOURS[style],
+        linestyle=DASHES[style],
         linewidth=_WIDTHS[style],
     )
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from facealign.errors import InputError
 from facealign.spec import Scheme
 
-__all__ = ["TILE_PX", "FaceTile", "worst_faces_png"]
+__all__ = ["TILE_PX", "FaceTile", "face_jpeg", "legend", "worst_faces_png"]
 
 TILE_PX = 448  # at it the dots of 98 landmarks stay apart
 _COLUMNS = 4
@@ -31,6 +31,7 @@ _GRAPHS_BGR = (
     (60, 230, 255),
     (180, 180, 120),
 )
+_GRAPH_NAMES = ("white", "orange", "light blue", "pink", "yellow", "grey-green")
 # Later dots are smaller, so that graphs that agree show as rings.
 _LARGEST_DOT_PX, _SMALLEST_DOT_PX, _DOT_STEP_PX = 4.4, 1.2, 1.2
 _SHIFT = 4  # OpenCV draws at 1/16 px ...
@@ -78,8 +79,36 @@ def worst_faces_png(tiles: Sequence[FaceTile], *, title: str, scheme: Scheme) ->
     return bytes(cv2.imencode(".png", sheet)[1].tobytes())
 
 
+def face_jpeg(tile: FaceTile, *, scheme: Scheme) -> bytes:
+    """Return one face with its landmarks, without its caption, as JPEG."""
+    picture = _drawn(tile, scheme)
+    return bytes(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes())
+
+
+def legend(tile: FaceTile) -> dict[str, str]:
+    """Return what each mark on a face is, in words."""
+    marks = {} if tile.truth is None else {_TRUTH: "green lines"}
+    names = _GRAPH_NAMES * len(tile.landmarks)
+    dots = ("the largest dots", *["smaller dots"] * len(tile.landmarks))
+    return marks | {
+        graph: f"{size}, {colour}"
+        for graph, size, colour in zip(tile.landmarks, dots, names, strict=False)
+    }
+
+
 def _cell(tile: FaceTile, scheme: Scheme, line_count: int) -> NDArray[np.uint8]:
     """Return a picture with its landmarks, a margin and the caption."""
+    picture = _drawn(tile, scheme)
+    height = TILE_PX + 2 * _GAP_PX + line_count * _LINE_PX
+    cell = _paper(height, TILE_PX + 2 * _GAP_PX)
+    cell[_GAP_PX : _GAP_PX + TILE_PX, _GAP_PX : _GAP_PX + TILE_PX] = picture
+    for index, line in enumerate(tile.caption):
+        _write(cell, line, _GAP_PX, _GAP_PX + TILE_PX + (index + 1) * _LINE_PX - 5)
+    return cell
+
+
+def _drawn(tile: FaceTile, scheme: Scheme) -> NDArray[np.uint8]:
+    """Return a picture with its landmarks."""
     picture = np.array(tile.picture, order="C")
     if tile.truth is not None:
         _draw_lines(picture, tile.truth, scheme)
@@ -89,12 +118,7 @@ def _cell(tile: FaceTile, scheme: Scheme, line_count: int) -> NDArray[np.uint8]:
             _draw_dots(picture, landmarks, colour=_RIM_BGR, radius_px=radius_px + 1)
         colour = _GRAPHS_BGR[index % len(_GRAPHS_BGR)]
         _draw_dots(picture, landmarks, colour=colour, radius_px=radius_px)
-    height = TILE_PX + 2 * _GAP_PX + line_count * _LINE_PX
-    cell = _paper(height, TILE_PX + 2 * _GAP_PX)
-    cell[_GAP_PX : _GAP_PX + TILE_PX, _GAP_PX : _GAP_PX + TILE_PX] = picture
-    for index, line in enumerate(tile.caption):
-        _write(cell, line, _GAP_PX, _GAP_PX + TILE_PX + (index + 1) * _LINE_PX - 5)
-    return cell
+    return picture
 
 
 def _header(tile: FaceTile, title: str, width: int) -> NDArray[np.uint8]:

@@ -172,7 +172,7 @@ def test_eval_names_missing_and_broken_images(run_cli: RunCli, folder: Path) -> 
 def test_eval_without_matplotlib_says_what_to_install_before_it_runs(
     run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("facealign.report.error_curve.find_spec", lambda _name: None)
+    monkeypatch.setattr("facealign.report.drawing.find_spec", lambda _name: None)
 
     code, _, stderr = run_cli("eval", "two.bundle", "faces", "-o", "out")
 

@@ -89,7 +89,7 @@ def test_curve_of_nothing_is_refused(curves: list[Curve]) -> None:
 
 
 def test_missing_matplotlib_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("facealign.report.error_curve.find_spec", lambda _name: None)
+    monkeypatch.setattr("facealign.report.drawing.find_spec", lambda _name: None)
 
     with pytest.raises(MissingLibraryError, match=r'pip install "facealign\[report\]"'):
         check_matplotlib()

@@ -1,0 +1,124 @@
+"""What the machine could do at most, and which share of it each graph reaches."""
+
+from __future__ import annotations
+
+from facealign.bench.result import BenchResult, OperatorRow, Roof, Roofline
+from facealign.report.page import (
+    Block,
+    Cell,
+    Figure,
+    Figures,
+    Note,
+    RoofPoint,
+    Section,
+    Table,
+    roofline_svg,
+)
+from facealign.report.page.numbers import NONE, short
+
+__all__ = ["roofline_section"]
+
+_MOST_OPERATORS = 14  # rows; the rest is one row together
+
+
+def roofline_section(result: BenchResult) -> Section:
+    """Return a figure for each graph, and their operators side by side."""
+    title = "Share of what the machine can do"
+    if result.roof is None or not result.rooflines:
+        text = (
+            "No roofline was measured. Where `onnx` is installed (`facealign[compile]`), "
+            "`facealign bench` measures what this machine can do at most and draws every operator "
+            "under it."
+        )
+        return Section("roofline", title, (Note(text, is_missing=True),))
+    figures = [_figure(each, result.roof) for each in result.rooflines]
+    drawn = tuple(each for each in figures if each is not None)
+    blocks: list[Block] = [_shares(result.rooflines, result.roof)]
+    if drawn:
+        blocks.append(Figures(drawn))
+    return Section("roofline", title, (*blocks, _operators(result.rooflines)))
+
+
+def _name(found: Roofline) -> str:
+    return f"{found.candidate.name}, batch {found.candidate.batch}"
+
+
+def _shares(found: tuple[Roofline, ...], roof: Roof) -> Table:
+    peaks = ", ".join(f"{short(peak)} GFLOP/s {name}" for name, peak in roof.peak_gflops.items())
+    threads = "1 thread" if roof.threads == 1 else f"{roof.threads} threads"
+    return Table(
+        f"The roof, measured in the same run with {threads}: {peaks}; memory "
+        f"{short(roof.bandwidth_gb_s)} GB/s.",
+        ("graph", "measured, ms", "at the roof, ms", "share reached"),
+        tuple(
+            (_name(each), short(each.total_ms), short(each.roof_ms), f"{100 * each.share:.0f} %")
+            for each in found
+        ),
+    )
+
+
+def _figure(found: Roofline, roof: Roof) -> Figure | None:
+    """Return the figure, or None if no operator has both products and a time."""
+    times_ms = sum(row.time_ms or 0.0 for row in found.operators)
+    points = [_point(row, times_ms) for row in found.operators if _can_be_drawn(row)]
+    if not points or not roof.peak_gflops:
+        return None
+    others = len(found.operators) - len(points)
+    left_out = f" {others} kinds of operators without products are not drawn." if others else ""
+    return Figure(
+        roofline_svg(points, peak_gflops=roof.peak_gflops, bandwidth_gb_s=roof.bandwidth_gb_s),
+        "image/svg+xml",
+        f"Roofline of {_name(found)}: it reaches {100 * found.share:.0f} % of the roof; slowest "
+        f"operator {max(points, key=lambda each: each.time_share).label}",
+        f"{_name(found)}: {100 * found.share:.0f} % of the roof. A larger mark takes more of the "
+        f"time; the further below the lines, the more there is to gain.{left_out}",
+    )
+
+
+def _can_be_drawn(row: OperatorRow) -> bool:
+    return row.macs > 0 and row.bytes > 0 and row.time_ms is not None and row.time_ms > 0
+
+
+def _point(row: OperatorRow, times_ms: float) -> RoofPoint:
+    time_ms = row.time_ms or 0.0  # above 0, see `_can_be_drawn`
+    return RoofPoint(
+        label=row.operator,
+        intensity=2 * row.macs / row.bytes,
+        gflops=2 * row.macs / time_ms / 1e6,
+        time_share=time_ms / times_ms,
+        bound=row.bound,
+    )
+
+
+def _operators(found: tuple[Roofline, ...]) -> Table:
+    """Return the time of every kind of operator, the graphs side by side."""
+    rows = [{row.operator: row for row in each.operators} for each in found]
+    longest = {
+        name: max(_time(own.get(name)) for own in rows)
+        for name in dict.fromkeys(name for own in rows for name in own)
+    }
+    names = sorted(longest, key=lambda name: -longest[name])
+    shown, rest = names[:_MOST_OPERATORS], names[_MOST_OPERATORS:]
+    cells = [(name, *(_cell(own.get(name)) for own in rows)) for name in shown]
+    if rest:
+        sums = (sum(_time(own.get(name)) for name in rest) for own in rows)
+        cells.append((f"{len(rest)} others", *(short(each) for each in sums)))
+    return Table(
+        "Time of each kind of operator, ms per run, as the engine's own profile has it; below it "
+        "how many there are and the share of the roof that they reach. A dash: the engine has "
+        "merged it into another, or the graph has none.",
+        ("operator", *(_name(each) for each in found)),
+        tuple(cells),
+    )
+
+
+def _time(row: OperatorRow | None) -> float:
+    return 0.0 if row is None or row.time_ms is None else row.time_ms
+
+
+def _cell(row: OperatorRow | None) -> str | Cell:
+    if row is None or row.time_ms is None:
+        return NONE
+    nodes = "1 node" if row.count == 1 else f"{row.count} nodes"
+    reached = f", {100 * min(row.roof_ms / row.time_ms, 1):.0f} %" if row.time_ms > 0 else ""
+    return Cell(short(row.time_ms), f"{nodes}{reached}")

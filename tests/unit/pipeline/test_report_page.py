@@ -1,0 +1,273 @@
+from __future__ import annotations
+
+import html
+import re
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from facealign.bundle import Bundle, Manifest, read_bundle
+from facealign.errors import BackendError, IntegrityError
+from facealign.pipeline.evaluate import EvaluationRequest, evaluate_bundle
+from facealign.pipeline.page_sections.accuracy import accuracy_section
+from facealign.pipeline.page_sections.environment import environment_section, skipped_section
+from facealign.pipeline.page_sections.landmarks import landmark_section
+from facealign.pipeline.page_sections.latency import fixed_rate_section, latency_section
+from facealign.pipeline.page_sections.roofline import roofline_section
+from facealign.pipeline.page_sections.stages import stage_section
+from facealign.pipeline.report_page import report_page
+from facealign.report.page import Cell, Facts, Figures, Note, Section, Table
+from tests.unit.evaluation_data import write_two_graphs
+from tests.unit.report_data import bench_result
+
+SHIFT_PX = 0.16  # of `two_graphs`, whose crops are 16 px wide
+RESULT = bench_result()
+BARE = msgspec.structs.replace(
+    RESULT, candidates=(), ratios=(), fixed_rate=(), roof=None, rooflines=(), machine={}
+)
+HOSTILE = "<script>alert('x')</script>"
+
+
+@pytest.fixture
+def bundle(two_graphs: Path) -> Bundle:
+    return read_bundle(two_graphs)
+
+
+def tables(section: Section) -> list[Table]:
+    return [each for each in section.blocks if isinstance(each, Table)]
+
+
+def missing(section: Section) -> str:
+    """Return the one sentence of a section that has nothing else."""
+    (note,) = section.blocks
+    assert isinstance(note, Note)
+    assert note.is_missing
+    return note.text
+
+
+def row(table: Table, name: str) -> dict[str, str | Cell]:
+    """Return the row of that name by its columns."""
+    return next(
+        dict(zip(table.columns, each, strict=True))
+        for each in table.rows
+        if (each[0].text if isinstance(each[0], Cell) else each[0]) == name
+    )
+
+
+def test_page_of_a_bare_bundle_has_no_empty_section(tiny_bundle: Path) -> None:
+    page = report_page(BARE, read_bundle(tiny_bundle), command="facealign bench b").decode()
+
+    sections = re.findall(r"<section aria-labelledby.*?</section>", page, re.DOTALL)
+    assert len(sections) == 11
+    assert [each for each in sections if not re.search(r"<(p|table|dl|pre)\b", each)] == []
+    assert page.count('class="missing"') == 6
+
+
+def test_page_says_how_to_make_it_again_and_is_the_same_every_time(bundle: Bundle) -> None:
+    first, second = (report_page(BARE, bundle, command="facealign bench 'a b'") for _ in range(2))
+
+    assert first == second
+    assert b'<pre class="command">facealign bench &#39;a b&#39;</pre>' in first
+
+
+def test_names_of_a_hostile_bundle_are_escaped(
+    tmp_path: Path, tiny_manifest: Manifest, tiny_files: dict[str, bytes]
+) -> None:
+    manifest = msgspec.structs.replace(
+        tiny_manifest,
+        title=HOSTILE,
+        tools={HOSTILE: HOSTILE},
+        checkpoint=msgspec.structs.replace(tiny_manifest.checkpoint, name=HOSTILE),
+        card=msgspec.structs.replace(tiny_manifest.card, title=HOSTILE, paper=HOSTILE),
+    )
+    folder = write_two_graphs(tmp_path / "b", manifest, tiny_files, name="int8")
+    result = msgspec.structs.replace(
+        BARE, bundle=HOSTILE, title=HOSTILE, settings={HOSTILE: HOSTILE}, skipped=(HOSTILE,)
+    )
+
+    page = report_page(result, read_bundle(folder), command=HOSTILE).decode()
+
+    assert "<script" not in page
+    assert page.count(html.escape(HOSTILE).replace("&#x27;", "&#39;")) > 8
+
+
+def test_bundle_that_was_changed_since_is_refused(bundle: Bundle) -> None:
+    (bundle.folder / "golden" / "frame.npy").write_bytes(b"another")
+
+    with pytest.raises(IntegrityError, match=r"frame\.npy` is not what the bundle was made with"):
+        report_page(BARE, bundle, command="facealign bench b")
+
+
+def test_latency_table_has_every_candidate_with_its_ratio_and_interval() -> None:
+    forward, whole, gpu = tables(latency_section(RESULT))
+
+    assert len(forward.rows) == len(whole.rows) == len(RESULT.candidates)
+    fast = row(forward, "onnxruntime int8-cpu")
+    assert fast["times as fast as"] == Cell("1.82\u00d7 onnxruntime fp32", "95 %: 1.76 to 1.89")
+    assert row(whole, "onnxruntime fp32")["largest px"] == "reference"
+    assert row(whole, "onnxruntime fp16")["p99 px"] == "<0.001"
+    assert row(whole, "onnxruntime fp16")["session adds"] == "0.120"
+    assert row(gpu, "tensorrt fp16")["settings"] == "--useCudaGraph"
+
+
+def test_noisy_candidate_is_called_noisy() -> None:
+    first = RESULT.candidates[0]
+    noisy = msgspec.structs.replace(
+        first, forward=msgspec.structs.replace(first.forward, cv_percent=23.0)
+    )
+
+    table = tables(latency_section(msgspec.structs.replace(RESULT, candidates=(noisy,))))[0]
+
+    assert row(table, "onnxruntime fp32")["CV"] == Cell("23.0 %", "noisy")
+
+
+def test_fixed_rate_shows_what_was_missed() -> None:
+    (table,) = tables(fixed_rate_section(RESULT.fixed_rate))
+
+    assert row(table, "onnxruntime fp32")["missed"] == Cell("31", "5.17 %")
+
+
+def test_operators_stand_side_by_side_and_the_rest_is_one_row() -> None:
+    two = msgspec.structs.replace(RESULT, rooflines=RESULT.rooflines[:2])
+
+    shares, operators = tables(roofline_section(two))
+
+    assert row(shares, "onnxruntime fp32, batch 1")["share reached"] == "26 %"
+    assert operators.rows[0][0] == "Conv"
+    assert operators.rows[-1][0] == "2 others"
+    assert len(operators.columns) == 1 + 2
+
+
+def test_graph_whose_operators_have_no_time_is_not_drawn() -> None:
+    rooflines = [
+        msgspec.structs.replace(
+            each,
+            operators=tuple(msgspec.structs.replace(op, time_ms=None) for op in each.operators),
+        )
+        for each in RESULT.rooflines
+    ]
+
+    section = roofline_section(msgspec.structs.replace(RESULT, rooflines=tuple(rooflines)))
+
+    assert [type(each) for each in section.blocks] == [Table, Table]
+
+
+@pytest.mark.parametrize(
+    ("section", "text"),
+    [
+        (latency_section(BARE), "Nothing was timed"),
+        (fixed_rate_section(()), "--rate FPS"),
+        (roofline_section(BARE), "facealign[compile]"),
+        (accuracy_section(None), "--dataset FOLDER"),
+    ],
+    ids=["latency", "rate", "roofline", "accuracy"],
+)
+def test_what_is_missing_says_how_to_get_it(section: Section, text: str) -> None:
+    assert text in missing(section)
+
+
+def test_landmark_distances_are_in_crop_pixels(bundle: Bundle) -> None:
+    section = landmark_section(bundle, None)
+
+    found = row(tables(section)[0], "int8")
+    assert [found[name] for name in ("mean", "p99", "largest")] == [f"{SHIFT_PX:.3f}"] * 3
+    (figures,) = (each for each in section.blocks if isinstance(each, Figures))
+    assert "int8, distances drawn 5 times as large" in figures.figures[0].caption
+
+
+def test_landmark_distances_are_those_of_the_data_set_if_there_is_one(
+    bundle: Bundle, faces: Path
+) -> None:
+    evaluation = evaluate_bundle(
+        EvaluationRequest(bundle.folder, faces, jitter_face_count=1, limit=3)
+    )
+
+    section = landmark_section(bundle, evaluation)
+
+    assert isinstance(section.blocks[0], Note)
+    assert section.blocks[0].text.startswith("Over the first 3 of 12 faces of wflw test")
+    assert row(tables(section)[0], "int8")["mean"] == f"{SHIFT_PX:.3f}"
+
+
+def test_landmarks_without_an_engine_say_why(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_args: object, **_options: object) -> None:
+        raise BackendError("the engine is absent")
+
+    monkeypatch.setattr("facealign.pipeline.page_sections.landmarks.open_session", refuse)
+
+    assert "the engine is absent" in missing(landmark_section(bundle, None))
+
+
+def test_stages_show_where_a_precision_begins_to_differ(bundle: Bundle) -> None:
+    parity, points = tables(stage_section(bundle))
+
+    assert row(parity, "int8")["golden crops"] == "5.00"
+    assert row(points, "features")["int8"] == "0 %"
+    assert row(points, "landmarks")["int8"] == f"{SHIFT_PX:.3f} px"
+
+
+def test_stages_without_the_compiler_say_what_to_install(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent(_bundle: Bundle) -> dict[str, dict[str, NDArray[np.float32]]]:
+        raise ModuleNotFoundError("No module named 'onnx_ir'", name="onnx_ir")
+
+    monkeypatch.setattr("facealign.pipeline.page_sections.stages._points", absent)
+
+    note = stage_section(bundle).blocks[-1]
+
+    assert isinstance(note, Note)
+    assert note.is_missing
+    assert "`onnx_ir` is not installed here. With `facealign[compile]`" in note.text
+
+
+def test_accuracy_has_every_subset_curves_and_the_worst_faces(bundle: Bundle, faces: Path) -> None:
+    evaluation = evaluate_bundle(
+        EvaluationRequest(bundle.folder, faces, crops_from="box", jitter_face_count=1)
+    )
+
+    section = accuracy_section(evaluation)
+
+    scores = tables(section)[0]
+    assert scores.rows[0][0] == Cell("all faces", "12 faces")
+    assert row(scores, "all faces")["fp32"] == Cell("5.000", "")
+    assert row(scores, "blur")["int8"] == Cell(row(scores, "blur")["int8"].text, "too few faces")  # type: ignore[union-attr]  # a cell
+    curve, worst = (each for each in section.blocks if isinstance(each, Figures))
+    assert curve.figures[0].data.startswith(b"<?xml")
+    assert len(worst.figures) == 12
+    assert all(each.data.startswith(b"\xff\xd8") for each in worst.figures)
+
+
+def test_accuracy_without_labels_has_no_scores(bundle: Bundle, boxed: Path) -> None:
+    evaluation = evaluate_bundle(EvaluationRequest(bundle.folder, boxed, jitter_face_count=1))
+
+    section = accuracy_section(evaluation)
+
+    assert isinstance(section.blocks[0], Note)
+    assert "There are no labels" in section.blocks[0].text
+    assert [each.columns for each in tables(section)] == [("precision", "drift", "jitter")]
+
+
+def test_environment_has_machine_settings_versions_and_hashes(bundle: Bundle) -> None:
+    section = environment_section(RESULT, bundle.manifest)
+
+    facts = {each.caption: each.values for each in section.blocks if isinstance(each, Facts)}
+    assert facts["Machine"]["cpu"] == "AMD EPYC 7B13"
+    assert facts["During the run"]["flags"] == "none"
+    assert facts["Versions"]["commit"] == "ec14c74 with changes"
+    assert facts["SHA-256"]["demo.bundle/model.int8.onnx"] == (
+        bundle.manifest.files["model.int8.onnx"].sha256
+    )
+
+
+def test_what_was_not_run_is_listed() -> None:
+    assert [each.text for each in skipped_section(("a", "b")).blocks if isinstance(each, Note)] == [
+        "a",
+        "b",
+    ]
+    assert len(skipped_section(()).blocks) == 1
