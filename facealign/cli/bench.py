@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -11,17 +12,21 @@ import msgspec
 import typer
 
 from facealign.bench.result import BenchResult
+from facealign.bundle import read_bundle
 from facealign.cli.bench_tables import bench_text
 from facealign.cli.console import ConsoleProgress, print_json, print_result, say
 from facealign.cli.options import BundleArgument, JsonOption
 from facealign.cli.output_files import check_writable, write_files
-from facealign.errors import UsageError
-from facealign.pipeline.bench import BENCH_STAGES, FIXED_RATE_STAGE, run_bench
+from facealign.errors import MissingLibraryError, UsageError
+from facealign.pipeline.bench import bench_stages, run_bench
 from facealign.pipeline.bench_candidates import BenchRequest
+from facealign.pipeline.evaluate import EVALUATE_STAGES, EvaluationRequest, evaluate_bundle
+from facealign.pipeline.evaluation_result import Evaluation
+from facealign.pipeline.report_page import report_page
 
 __all__ = ["bench"]
 
-_RESULT = "bench.json"
+_RESULT, _REPORT = "bench.json", "report.html"
 _WRITE = "write"
 _PIPE_WIDTH = 200  # nobody wraps what a program reads
 _SAMPLES = ("forward_samples_ms", "end_to_end_samples_ms")
@@ -70,8 +75,16 @@ def bench(  # noqa: PLR0913  # typer makes an option of each
         typer.Option(metavar="FPS", help="Also run at so many frames a second, and count misses."),
     ] = None,
     faces: Annotated[int, typer.Option(metavar="N", help="Faces of a frame at that rate.")] = 1,
+    dataset: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Also evaluate on a data set, as `facealign eval` does, for the report.",
+        ),
+    ] = None,
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="DIR", help=f"Folder for {_RESULT}.")
+        Path,
+        typer.Option("-o", "--output", metavar="DIR", help=f"Folder for {_RESULT} and {_REPORT}."),
     ] = Path("bench"),
     as_json: JsonOption = False,
 ) -> None:
@@ -92,19 +105,39 @@ def bench(  # noqa: PLR0913  # typer makes an option of each
         frames_per_s=rate,
         faces_per_frame=faces,
     )
-    at_rate = () if rate is None else (FIXED_RATE_STAGE,)
-    progress = ConsoleProgress(stages=(*BENCH_STAGES, *at_rate, _WRITE))
+    evaluate_stages = EVALUATE_STAGES if dataset else ()
+    progress = ConsoleProgress(stages=(*bench_stages(request), *evaluate_stages, _WRITE))
     check_writable(output / _RESULT)  # before a minute of work depends on it
     result = run_bench(request, progress)
+    evaluation = None
+    if dataset is not None:
+        evaluation = evaluate_bundle(EvaluationRequest(bundle=bundle, dataset=dataset), progress)
     with progress.stage(_WRITE) as stage:
-        path = output / _RESULT
-        write_files({path: msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n"})
-        stage.say(_RESULT)
+        files, note = _files(result, bundle, evaluation)
+        written = {output / name: data for name, data in files.items()}
+        write_files(written)
+        stage.say(", ".join(files))
     if as_json:
-        print_json({"code": 0, **_facts(result), "written": [str(path)]})
+        print_json({"code": 0, **_facts(result), "written": [str(path) for path in written]})
         return
     print_result(bench_text(result, width=_width()))
-    say("wrote", str(path), style="dim")
+    for path in written:
+        say("wrote", str(path), style="dim")
+    if note:
+        say("note", note, style="dim")
+
+
+def _files(
+    result: BenchResult, bundle: Path, evaluation: Evaluation | None
+) -> tuple[dict[str, bytes], str]:
+    """Return what is to be written by name, and why there is no report, if there is none."""
+    files = {_RESULT: msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n"}
+    command = shlex.join(["facealign", *sys.argv[1:]])
+    try:
+        page = report_page(result, read_bundle(bundle), command=command, evaluation=evaluation)
+    except MissingLibraryError as error:
+        return files, f"no {_REPORT}: {error}"
+    return {**files, _REPORT: page}, ""
 
 
 def _facts(result: BenchResult) -> dict[str, Any]:

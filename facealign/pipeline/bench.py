@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import subprocess
 import time
 from collections.abc import Sequence
@@ -26,21 +25,28 @@ from facealign.bench.result import (
 )
 from facealign.bench.turns import Turns, round_medians_ms, take_turns
 from facealign.bundle import Bundle, read_bundle
+from facealign.machine import machine_facts
 from facealign.pipeline.bench_candidates import FULL, BenchRequest, Opened, open_children
 from facealign.pipeline.bench_results import candidate_results, distances, ratios
+from facealign.pipeline.bench_rooflines import rooflines_of, rooflines_text
 from facealign.pipeline.bench_subject import FORWARD
 from facealign.pipeline.progress import SILENT, Progress, Stage
 
-__all__ = ["BENCH_STAGES", "FIXED_RATE_STAGE", "PURPOSE", "run_bench"]
+__all__ = ["PURPOSE", "bench_stages", "run_bench"]
 
-BENCH_STAGES = ("bundle", "open", "turns")
-FIXED_RATE_STAGE = "fixed rate"
+_FIXED_RATE, _ROOFLINE = "fixed rate", "roofline"
 PURPOSE = " is for"  # ends the name of a setting
 _SEED = 0
 _RATE_SHARE = 0.5  # of the time of all turns
 _LEAST_RATE_S = 2.0
 _MOST_RATE_TIMES = 2.0
 _GRACE_S = 60.0
+
+
+def bench_stages(request: BenchRequest) -> tuple[str, ...]:
+    """Return the stages of a run, in order."""
+    at_rate = () if request.frames_per_s is None else (_FIXED_RATE,)
+    return ("bundle", "open", "turns", *at_rate, _ROOFLINE)
 
 
 def run_bench(request: BenchRequest, progress: Progress = SILENT) -> BenchResult:
@@ -67,6 +73,9 @@ def run_bench(request: BenchRequest, progress: Progress = SILENT) -> BenchResult
             far = distances(bundle, request, opened, skipped)
             results = candidate_results(opened, turns, far)
         fixed_rate = _at_fixed_rate(opened, request, progress)
+    with progress.stage(_ROOFLINE) as stage:  # the children have ended, so that nobody else runs
+        roof, lines = rooflines_of(bundle, results, skipped)
+        stage.say(rooflines_text(roof, lines))
     return BenchResult(
         schema_version=SCHEMA_VERSION,
         bundle=bundle.folder.resolve().name,
@@ -76,11 +85,13 @@ def run_bench(request: BenchRequest, progress: Progress = SILENT) -> BenchResult
         commit=_commit(),
         made_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         settings=_settings(request, opened, turns) | _purposes(bundle, opened),
-        machine=_machine(),
+        machine=machine_facts(),
         state=_state(watch, opened, turns, load_before=load_before),
         candidates=results,
         ratios=ratios([each.candidate for each in opened], turns),
         fixed_rate=fixed_rate,
+        roof=roof,
+        rooflines=lines,
         skipped=tuple(skipped),
     )
 
@@ -148,7 +159,7 @@ def _at_fixed_rate(
         limit_s=_MOST_RATE_TIMES * seconds,
     )
     results = []
-    with progress.stage(FIXED_RATE_STAGE) as stage:
+    with progress.stage(_FIXED_RATE) as stage:
         for each in reversed(chosen.values()):
             deadline_s = order.limit_s + _GRACE_S
             frames = each.child.ask(order, Frames, deadline_s=deadline_s)
@@ -208,14 +219,6 @@ def _purposes(bundle: Bundle, opened: Sequence[Opened]) -> dict[str, str]:
     names = dict.fromkeys(each.candidate.precision for each in opened)
     graphs = bundle.manifest.graphs
     return {f"{name}{PURPOSE}": graphs[name].purpose for name in names if name != FULL}
-
-
-def _machine() -> dict[str, str]:
-    return {
-        "os": platform.platform(),
-        "cores": str(os.cpu_count()),
-        "python": platform.python_version(),
-    }
 
 
 def _manifest_sha256(bundle: Bundle) -> str:

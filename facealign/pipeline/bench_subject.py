@@ -76,14 +76,15 @@ def open_subject(line: bytes) -> BundleSubject:
 class BundleSubject:
     """A `Subject`: the engine alone, the session from the frame on, and the crops alone.
 
-    The frame and the boxes are the golden ones of the bundle, the boxes again and again until there
-    are as many as the batch.
+    The frame and the boxes are the golden ones of the bundle, again and again until there are as
+    many as the batch; those that reach out of the frame are left out, as distances on a face that
+    is cut off say little about a precision.
     """
 
     def __init__(self, bundle: Bundle, engine: Engine, session: Session, *, batch: int) -> None:
         golden, rule = bundle.golden(), bundle.manifest.crop
         self._engine, self._session = engine, session
-        self._frame, self._golden_boxes = golden.frame, golden.boxes
+        self._frame, self._inside = golden.frame, _boxes_inside(golden.boxes, golden.frame)
         self._size_px = rule.size_px
         boxes = self._boxes(batch)
         placement = placement_from_boxes(boxes, rule.from_box)
@@ -132,7 +133,14 @@ class BundleSubject:
         self._session.close()
 
     def _boxes(self, count: int) -> NDArray[np.float64]:
-        return np.resize(self._golden_boxes, (count, 4))
+        return np.resize(self._inside, (count, 4))
+
+
+def _boxes_inside(boxes: NDArray[np.float64], frame: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return the boxes that lie in the frame; all of them if none does."""
+    height, width = frame.shape[:2]
+    is_inside = (boxes[:, :2] >= 0).all(1) & (boxes[:, 2:] <= (width, height)).all(1)
+    return boxes[is_inside] if is_inside.any() else boxes
 
 
 class _ModuleEngine:
