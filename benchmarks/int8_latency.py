@@ -28,9 +28,10 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 
-from measuring import provenance, ratio_interval, take_turns, write_result
+from measuring import ratio_interval, take_turns
 from networks import DEMO, Network, network_names, open_network, present
 from openvino_peer import openvino_runner, openvino_version
+from result_file import provenance, result_of, write_result
 from synthetic_crops import synthetic_crops
 
 from facealign.errors import BackendError, MissingLibraryError
@@ -50,7 +51,6 @@ _CALIBRATION_SEED, _HELD_OUT_SEED = 1, 2
 _HELD_OUT = 16
 _ORT, _PEER = "ONNX Runtime", "OpenVINO"
 _FULL, _CPU, _TENSORRT, _HALF = "FP32", "INT8 for ONNX Runtime", "INT8 for TensorRT", "FP16"
-_INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8")
 
 
 def main() -> None:
@@ -69,9 +69,8 @@ def main() -> None:
         openvino_version()
     except MissingLibraryError as error:
         parser.error(str(error))
-    result = {
-        "question": __doc__.partition("\n")[0],
-        "where": _where(options.threads),
+    where = provenance(threads=options.threads)
+    settings = {
         "rounds": options.rounds,
         "calibration": {"observer": _OBSERVER, "faces": options.faces, "seed": _CALIBRATION_SEED},
         "held_out": {"faces": _HELD_OUT, "seed": _HELD_OUT_SEED},
@@ -82,21 +81,10 @@ def main() -> None:
             name, faces=options.faces, rounds=options.rounds, threads=options.threads
         )
         print(name, rows[name], flush=True)
-        write_result(f"int8_latency{options.suffix}", {**result, "models": rows})
+        result = result_of(__doc__, where, settings=settings, figures=rows)
+        write_result(f"int8_latency{options.suffix}", result)
         gc.collect()
-    print(_where(options.threads)["load_before"], "processes wanted a core at the end")
-
-
-def _where(threads: int) -> dict[str, object]:
-    """Return the provenance, with what the CPU has for integers: kernels depend on it."""
-    text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    line = next(line for line in text.splitlines() if line.startswith("flags"))
-    flags = set(line.split())
-    return {
-        **provenance(threads=threads),
-        "openvino": openvino_version(),
-        "instructions": {name: name in flags for name in _INSTRUCTIONS},
-    }
+    print(round(os.getloadavg()[0], 2), "processes wanted a core at the end")
 
 
 def _measure(name: str, *, faces: int, rounds: int, threads: int) -> dict[str, object]:

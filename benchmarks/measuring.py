@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
-import subprocess
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +18,8 @@ __all__ = [
     "operator_profile",
     "ort_runner",
     "peak_gflops",
-    "provenance",
     "ratio_interval",
     "take_turns",
-    "write_result",
 ]
 
 _SEED = 0
@@ -123,38 +117,3 @@ def peak_gflops(*, threads: int) -> float:
     run = ort_runner(model.SerializeToString(), feed, threads=threads)
     times = take_turns({"peak": run}, rounds=20)["peak"]
     return float(2 * size**3 / times.min() / 1e6)
-
-
-def provenance(*, threads: int) -> dict[str, object]:
-    """Return where and with what a benchmark ran."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607  # git is on PATH where it is used
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return {
-        "commit": commit.stdout.strip() or "unknown",
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "load_before": os.getloadavg()[0],
-        "threads": threads,
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("torch", "onnxruntime", "onnx", "numpy")},
-    }
-
-
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    facts = dict(line.split(":", 1) for line in lines if ":" in line)
-    named = {name.strip(): value.strip() for name, value in facts.items()}
-    return f"{named.get('model name', platform.processor())} model {named.get('model', '?')}"
-
-
-def write_result(name: str, result: Mapping[str, object]) -> Path:
-    """Write a result beside the scripts and return its file."""
-    path = Path(__file__).parent / "results" / f"{name}.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    return path
