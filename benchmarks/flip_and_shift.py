@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 
 import make_checkpoint
 import recipe
-from family_latency import MODELS, modules
+from networks import MODELS, modules
 from result_file import provenance, result_of, write_result
 
 from facealign.export.crops import parity_crops

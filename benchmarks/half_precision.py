@@ -36,10 +36,9 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 
-from family_latency import MODELS
 from half_precision_faults import planted, values_by_fault
 from half_precision_subject import SEED, Subject, jittered, open_subject
-from networks import DEMO, network_names, present
+from networks import DEMO, MODELS, network_names, present
 from result_file import RESULTS, provenance, read_result, result_of, write_result
 
 from facealign.errors import GraphContractError

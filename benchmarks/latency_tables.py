@@ -95,8 +95,43 @@ def _family_row(name: str, row: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _engines(results: Path) -> str:
+    figures = read_result("family_latency", folder=results).figures
+    titles = list(dict.fromkeys(each for row in figures.values() for each in row["median_ms"]))
+    return table(
+        ("latency (share of the FP32 roof)", *titles),
+        [_engine_row(name, row, titles) for name, row in figures.items()],
+    )
+
+
+def _engine_row(name: str, row: Mapping[str, Any], titles: Sequence[str]) -> list[str]:
+    gflops = {each: 2e3 * row["gmac"] / took for each, took in row["median_ms"].items()}
+    cells = {
+        each: f"{took:.0f} ms ({percent(gflops[each] / row['roof_gflops'])})"
+        for each, took in row["median_ms"].items()
+    }
+    return [f"{network_title(name)}, {row['gmac']:.1f} GMAC", *(cells.get(t, "") for t in titles)]
+
+
+def _batches(results: Path) -> str:
+    figures = read_result("batch_scaling", folder=results).figures
+    batches = list(next(iter(figures.values()))["crops_per_s"])
+    header = ("crops a second (share of the roof)", *(f"batch {batch}" for batch in batches))
+    rows = [
+        [network_title(name), *(_batch_cell(row, batch) for batch in batches)]
+        for name, row in figures.items()
+    ]
+    return table(header, rows)
+
+
+def _batch_cell(row: Mapping[str, Any], batch: str) -> str:
+    return f"{row['crops_per_s'][batch]:.1f} ({percent(row['share_of_roof'][batch])})"
+
+
 LATENCY_TABLES: dict[str, Callable[[Path], str]] = {
     "slpt": _slpt,
     "families": _families,
+    "engines": _engines,
+    "batches": _batches,
     "int8": _int8,
 }
