@@ -4,8 +4,9 @@
 
 On the CPU, by each family's rule for a detector's box. A face is 0.4 of the frame's height wide,
 so larger frames have larger faces, and boxes lie side by side, some across the border. Milliseconds
-per frame, of boxes in to crops out; all candidates of a frame take turns. Families with the same
-rule are one row. Writes results/crop_cost.json.
+per frame, from boxes to crops, with one thread of OpenCV, by the processor's time, which a busy
+machine disturbs less; all candidates of a frame take turns. Families with the same rule are one
+row. Writes results/crop_cost.json.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 
 import make_checkpoint
-from measuring import take_turns
 from networks import MODELS
 from result_file import provenance, result_of, write_result
+from two_clocks import turns_by_both_clocks
 
 from facealign.geometry import crops_from_frame, placement_from_boxes
 from facealign.spec import CropSpec
@@ -44,7 +45,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=20)
     options = parser.parse_args()
-    where = provenance(threads=cv2.getNumThreads())
+    cv2.setNumThreads(1)
+    where = provenance(threads=1)
     specs = _models_by_spec()
     frames = {title: frame_of(*size) for title, size in _FRAMES.items()}
     rows: dict[str, object] = {}
@@ -79,7 +81,7 @@ def boxes_in(frame: NDArray[np.uint8], faces: int) -> NDArray[np.float64]:
 def milliseconds(frame: NDArray[np.uint8], spec: CropSpec, *, rounds: int) -> dict[str, float]:
     """Return the median per frame by number of faces."""
     candidates = {str(faces): _cutter(frame, boxes_in(frame, faces), spec) for faces in _FACES}
-    times = take_turns(candidates, rounds=rounds)
+    _, times = turns_by_both_clocks(candidates, rounds=rounds)
     return {faces: round(float(np.median(each)), 3) for faces, each in times.items()}
 
 

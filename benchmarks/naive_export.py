@@ -29,12 +29,15 @@ def naive_export(family: Family, network: nn.Module, crops: NDArray[np.uint8]) -
         network: In evaluation mode.
         crops: ``(B, S, S, 3)`` uint8 BGR.
     """
-    is_slpt = isinstance(network, Slpt)
-    module = _NaiveSlpt(network) if is_slpt else _NaiveModule(family, network)
+    module = _naive_module(family, network).eval()
     image = torch.from_numpy(crops)
     program: Any = torch.onnx.export(module, (image,), dynamo=True, opset_version=19, verbose=False)
     graph: bytes = program.model_proto.SerializeToString()
     return graph
+
+
+def _naive_module(family: Family, network: nn.Module) -> nn.Module:
+    return _NaiveSlpt(network) if isinstance(network, Slpt) else _NaiveModule(family, network)
 
 
 class _NaiveModule(nn.Module):

@@ -20,14 +20,15 @@ from __future__ import annotations
 import argparse
 import gc
 import os
-import time
 import tracemalloc
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from result_file import provenance, result_of, write_result
+from two_clocks import turns_by_both_clocks
 
 from facealign.bundle import Bundle, read_bundle
 from facealign.geometry import crops_from_frame, placement_from_boxes
@@ -39,7 +40,6 @@ __all__ = ["InstantEngine", "overhead", "steady_state"]
 BAR_MS = 0.2
 BAR_BYTES_PER_RUN = 1.0
 _CHECKPOINTS = 10
-_RUNS_OF_TURN = 3
 _SEED, _BOOTSTRAP = 0, 2000
 _PRECISION = "fp32"
 
@@ -77,12 +77,10 @@ def main() -> None:
     figures: dict[str, object] = {"title": bundle.manifest.title}
     for engine in (real, instant):
         session = Session(engine, bundle.manifest)
+        run = partial(session.run, golden.frame, golden.boxes[:1])
         figures[engine.name] = {
             "times": overhead(bundle, engine, rounds=options.rounds),
-            "memory": steady_state(
-                lambda session=session: session.run(golden.frame, golden.boxes[:1]),
-                runs=options.runs,
-            ),
+            "memory": steady_state(run, runs=options.runs),
         }
         print(engine.name, figures[engine.name], flush=True)
     settings = {"rounds": options.rounds, "runs": options.runs, "bar_ms": BAR_MS}
@@ -112,7 +110,7 @@ def overhead(bundle: Bundle, engine: Engine, *, rounds: int) -> dict[str, object
         "crop": cut,
         "by hand": lambda: engine.run(cut()),
     }
-    wall, processor = _turns(candidates, rounds)
+    wall, processor = turns_by_both_clocks(candidates, rounds=rounds)
     return {
         "median_ms": {name: round(float(np.median(each)), 4) for name, each in wall.items()},
         "overhead_ms": _interval(wall["end to end"] - wall["forward"] - wall["crop"]),
@@ -131,6 +129,7 @@ def steady_state(run: Callable[[], object], *, runs: int) -> dict[str, object]:
     step = runs // _CHECKPOINTS
     traced = np.zeros(_CHECKPOINTS, np.int64)  # room for what is noted: it must not grow itself
     resident = np.zeros(_CHECKPOINTS, np.int64)
+    gc.freeze()  # what was there before is looked through once, not at every checkpoint
     tracemalloc.start()
     try:
         _memory_bytes()  # what it keeps, it keeps from now on
@@ -140,6 +139,7 @@ def steady_state(run: Callable[[], object], *, runs: int) -> dict[str, object]:
             traced[checkpoint], resident[checkpoint] = _memory_bytes()
     finally:
         tracemalloc.stop()
+        gc.unfreeze()
     per_run = int(traced[-1] - traced[0]) / (step * (_CHECKPOINTS - 1))
     return {
         "traced_bytes": traced.tolist(),
@@ -162,30 +162,6 @@ def _resident_bytes() -> int:
     finally:
         os.close(descriptor)
     return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def _turns(
-    candidates: Mapping[str, Callable[[], object]], rounds: int
-) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
-    """Return milliseconds of the clock and of the processor, one per round and candidate.
-
-    As `take_turns` of measuring.py has it, but for the processor's time, which other processes on
-    the machine hardly change.
-    """
-    wall = {name: np.zeros(rounds) for name in candidates}
-    processor = {name: np.zeros(rounds) for name in candidates}
-    for number in range(rounds):
-        for name, candidate in candidates.items():
-            candidate()  # what the candidate before left in the caches and threads is not its own
-            both = np.array([_run_ms(candidate) for _ in range(_RUNS_OF_TURN)])
-            wall[name][number], processor[name][number] = np.median(both, axis=0)
-    return wall, processor
-
-
-def _run_ms(candidate: Callable[[], object]) -> tuple[float, float]:
-    wall, processor = time.perf_counter(), time.process_time()
-    candidate()
-    return 1e3 * (time.perf_counter() - wall), 1e3 * (time.process_time() - processor)
 
 
 def _interval(added: NDArray[np.float64]) -> list[float]:
