@@ -14,6 +14,7 @@ import gc
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +72,7 @@ def _measure(
 
 def scaling(
     times: Mapping[str, NDArray[np.float64]], *, gmac: float, roof_gflops: float
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Return latency, crops a second, ratio to the first batch size and share of the roof.
 
     Args:

@@ -24,6 +24,7 @@ import tracemalloc
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +89,7 @@ def main() -> None:
     print(write_result("session_overhead", result))
 
 
-def overhead(bundle: Bundle, engine: Engine, *, rounds: int) -> dict[str, object]:
+def overhead(bundle: Bundle, engine: Engine, *, rounds: int) -> dict[str, Any]:
     """Return the medians of forward, crop and end to end, and the overhead with its interval.
 
     Args:
@@ -119,7 +120,7 @@ def overhead(bundle: Bundle, engine: Engine, *, rounds: int) -> dict[str, object
     }
 
 
-def steady_state(run: Callable[[], object], *, runs: int) -> dict[str, object]:
+def steady_state(run: Callable[[], object], *, runs: int) -> dict[str, Any]:
     """Return what Python keeps per run, after the first tenth of them.
 
     Args:
