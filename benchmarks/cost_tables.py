@@ -17,13 +17,13 @@ _MANY_FACES_IN = "1920 x 1080"
 
 def _lean_import(results: Path) -> str:
     figures = read_result("lean_import", folder=results).figures
-    header = ("beyond what is imported before", "processor", "clock", "modules")
+    header = ("import", "processor", "clock", "modules")
     return table(header, [_import_row(name, row) for name, row in figures.items()])
 
 
 def _import_row(name: str, row: Mapping[str, float]) -> list[str]:
     before = {
-        "numpy and cv2": "nothing",
+        "numpy and cv2": "Python",
         "its engine on ONNX Runtime": "numpy, cv2 and onnxruntime",
         "facealign.runtime.tensorrt": "numpy",
         "all that runs a plan": "numpy",
