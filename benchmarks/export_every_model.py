@@ -22,7 +22,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 
 import make_checkpoint
-from measuring import provenance, write_result
+from result_file import provenance, result_of, write_result
 
 _FACEALIGN = "from facealign.cli.app import main; main()"
 
@@ -38,10 +38,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             rows[name] = _export(name, Path(folder))
         print(name, rows[name], flush=True)
-        write_result(
-            "export_every_model",
-            {"question": __doc__.partition("\n")[0], "where": where, "models": rows},
-        )
+        result = result_of(__doc__, where, settings={}, figures=rows)
+        write_result("export_every_model", result)
 
 
 def _export(name: str, folder: Path) -> dict[str, object]:

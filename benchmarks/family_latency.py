@@ -1,12 +1,13 @@
-"""How fast is each family's graph beside PyTorch eager, and beside a naive export of its module?
+"""How fast is each family on each engine and in each precision at hand?
 
-    python benchmarks/family_latency.py [--models NAME ...] [--rounds 8] [--threads 2]
+    python benchmarks/family_latency.py [--models NAME ...] [--rounds 20] [--threads 2]
 
-Batch 1, full size, recipe weights, ONNX Runtime on the CPU. Per model, all candidates take turns in
-one process; ratios of medians are what counts, as the machine may be shared. The naive export is
-that of the reference module, normalisation included, by ``torch.onnx.export(dynamo=True)`` and
-nothing else; SLPT's is `naive_slpt`, as the authors' sampler cannot be traced otherwise. Writes
-results/family_latency.json.
+Batch 1, full size, recipe weights, on the CPU. Per model, all candidates take turns in one process;
+ratios of medians are what counts, as the machine may be shared. Candidates are PyTorch eager; a
+naive export (`naive_export`) and our graph in ONNX Runtime, which they are compared by; our INT8
+file for ONNX Runtime there (``--faces 0`` leaves it out); and under OpenVINO, where it is
+installed, FP32 and both INT8 files. The roof is a matrix product of the same run, in FP32: INT8 may
+exceed it. Each row is written when it is measured, to results/family_latency.json.
 """
 
 from __future__ import annotations
@@ -14,163 +15,127 @@ from __future__ import annotations
 import argparse
 import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 
-import make_checkpoint
 import recipe
-from measuring import (
-    operator_profile,
-    ort_runner,
-    peak_gflops,
-    provenance,
-    ratio_interval,
-    take_turns,
-    write_result,
-)
-from naive_slpt import NaiveSlpt
+from measuring import operator_profile, ort_runner, peak_gflops, ratio_interval, take_turns
+from naive_export import naive_export
+from networks import MODELS, Network, network_names, open_network, present, reduced_files
+from openvino_peer import openvino_runner
+from result_file import provenance, result_of, write_result
 
+from facealign.errors import BackendError, MissingLibraryError
 from facealign.export.cost import macs_by_operator
-from facealign.export.graph import bytes_from_graph, finish_graph, graph_from_bytes
-from facealign.export.passes.simplify import simplify
-from facealign.export.trace import trace
-from facealign.models.blocks.imagenet import normalised_image
-from facealign.models.families.slpt.network import Slpt
-from facealign.models.family import Exportable, Family
-from facealign.spec import contract_outputs
+from facealign.export.graph import graph_from_bytes
 
-MODELS = ("spiga_98", "slpt_98_dec6", "sdfl_resnet34_lgrl", "sdfl_resnet34_scc", "propnet_98")
 OURS, NAIVE, EAGER = "facealign graph", "naive export (dynamo)", "PyTorch eager"
+INT8, PEER = "facealign graph, int8-cpu", "OpenVINO"
 _OPERATORS_SHOWN = 6
-_METADATA = {"facealign_version": "benchmark", "family": "benchmark"}
-
-
-class NaiveModule(nn.Module):
-    """The contract's outputs of the reference module, as anyone would wrap it for an export."""
-
-    def __init__(self, family: Family, network: nn.Module) -> None:
-        super().__init__()
-        self.family, self.network = family, network
-        self.names = ("landmarks", *family.extra_outputs)
-
-    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Return landmarks and the extra outputs, from ``(1, H, W, 3)`` uint8 crops."""
-        points = self.family.reference(self.network, image)
-        return tuple(points[name] for name in self.names)
-
-
-class NaiveSlptModule(nn.Module):
-    """`NaiveSlpt` with its normalisation."""
-
-    def __init__(self, network: Slpt) -> None:
-        super().__init__()
-        self.naive = NaiveSlpt(network)
-
-    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Return the landmarks of every stage, from ``(1, H, W, 3)`` uint8 crops."""
-        stages: tuple[Tensor, ...] = self.naive(normalised_image(image))
-        return stages
 
 
 def main() -> None:
-    """Measure, print a line per model, write the result."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    known = make_checkpoint.model_names()
-    parser.add_argument("--models", nargs="+", default=MODELS, choices=known, metavar="NAME")
-    parser.add_argument("--rounds", type=int, default=8)
+    """Measure, print a line per model, write the result after each."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument(
+        "--models", nargs="+", default=MODELS, choices=network_names(), metavar="NAME"
+    )
+    parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--faces", type=int, default=16, help="to calibrate INT8 on; 0: no INT8")
     parser.add_argument("--suffix", default="", help="of the result's name")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     where = provenance(threads=options.threads)
-    rows = {}
-    for name in options.models:
-        rows[name] = _measure(name, rounds=options.rounds, threads=options.threads)
+    settings = {"rounds": options.rounds, "calibration_faces": options.faces}
+    rows: dict[str, object] = {}
+    for name in present(options.models):
+        network = open_network(name)
+        files = {"fp32": network.graph}
+        files |= reduced_files(network, options.faces) if options.faces else {}
+        rows[name] = _measure(network, files, rounds=options.rounds, threads=options.threads)
         print(name, rows[name], flush=True)
+        result = result_of(__doc__, where, settings=settings, figures=rows)
+        write_result(f"family_latency{options.suffix}", result)
         gc.collect()
-    result = {
-        "question": __doc__.partition("\n")[0],
-        "where": where,
-        "rounds": options.rounds,
-        "models": rows,
-    }
-    print(write_result(f"family_latency{options.suffix}", result))
 
 
-def _measure(name: str, *, rounds: int, threads: int) -> dict[str, object]:
-    family, network, exportable = modules(name)
+def _measure(
+    network: Network, files: Mapping[str, bytes], *, rounds: int, threads: int
+) -> dict[str, object]:
     crops = recipe.image(0)[None]
-    image = torch.from_numpy(crops)
-    ours = shipped_graph(family, exportable)
-    naive = _naive(_naive_module(family, network), image)
-    candidates: dict[str, Callable[[], object]] = {
-        EAGER: lambda: _run_eager(family, network, image),
-        NAIVE: ort_runner(naive, crops, threads=threads),
-        OURS: ort_runner(ours, crops, threads=threads),
-    }
+    ours = network.graph
+    naive = naive_export(network.family, network.module, crops)
+    candidates, missing = _candidates(network, files, crops, threads=threads)
+    candidates[NAIVE] = ort_runner(naive, crops, threads=threads)
     times = take_turns(candidates, rounds=rounds)
     roof = peak_gflops(threads=threads)
     gmac = sum(macs_by_operator(graph_from_bytes(ours)).values()) / 1e9
     profile = operator_profile(ours, crops, threads=threads)
     median_ms = {each: float(np.median(values)) for each, values in times.items()}
+    shares = {each: round(2e3 * gmac / took / roof, 3) for each, took in median_ms.items()}
     return {
         "median_ms": {each: round(value, 1) for each, value in median_ms.items()},
         "ours_is_faster_by": {
-            each: [round(x, 2) for x in ratio_interval(times[each], times[OURS])]
-            for each in (EAGER, NAIVE)
+            each: [round(x, 2) for x in ratio_interval(values, times[OURS])]
+            for each, values in times.items()
+            if each != OURS
         },
-        "nodes": {
-            each: len(graph_from_bytes(graph).graph)
-            for each, graph in ((NAIVE, naive), (OURS, ours))
-        },
+        "nodes": {NAIVE: _node_count(naive), OURS: _node_count(ours)},
         "gmac": round(gmac, 2),
         "roof_gflops": round(roof, 1),
-        "share_of_roof": round(2e3 * gmac / median_ms[OURS] / roof, 3),
+        "share_of_roof": shares[OURS],
+        "share_of_roof_by_candidate": shares,
+        "not_run": missing,
         "operators_ms": dict(list(profile.items())[:_OPERATORS_SHOWN]),
     }
 
 
-def modules(name: str) -> tuple[Family, nn.Module, Exportable]:
-    """Return the family of a model, its module with recipe weights, and its exportable."""
-    detection = make_checkpoint.model_detection(name)
-    family, hyperparameters = detection.family, detection.hyperparameters
-    assets = family.made_up_assets(hyperparameters)
-    network = family.build_network(hyperparameters, assets)
-    network.load_state_dict(make_checkpoint.recipe_state_dict(network))
-    network.eval().requires_grad_(requires_grad=False)
-    return family, network, family.build_exportable(network)
+def _candidates(
+    network: Network, files: Mapping[str, bytes], crops: NDArray[np.uint8], *, threads: int
+) -> tuple[dict[str, Callable[[], object]], dict[str, str]]:
+    """Return what takes turns, and why the others do not."""
+    candidates: dict[str, Callable[[], object]] = {
+        EAGER: _eager_runner(network, crops),
+        OURS: ort_runner(files["fp32"], crops, threads=threads),
+    }
+    if "int8-cpu" in files:
+        candidates[INT8] = ort_runner(files["int8-cpu"], crops, threads=threads)
+    missing = {}
+    for precision in ("fp32", "int8-cpu", "int8"):
+        title = f"{PEER}, {precision}"
+        if precision not in files:
+            continue
+        try:
+            candidates[title] = _peer_runner(files[precision], crops, threads=threads)
+        except (BackendError, MissingLibraryError) as error:
+            missing[title] = str(error)
+    return candidates, missing
 
 
-def shipped_graph(family: Family, exportable: Exportable) -> bytes:
-    """Return the ONNX file that `compile_checkpoint` would put into a bundle."""
-    size_px = recipe.SIZE_PX
-    traced = trace(exportable, size_px=size_px, output_names=exportable.output_names)
-    outputs = tuple(spec.name for spec in contract_outputs(1, family.extra_outputs))
-    return bytes_from_graph(finish_graph(simplify(traced, outputs=outputs), metadata=_METADATA))
+def _eager_runner(network: Network, crops: NDArray[np.uint8]) -> Callable[[], object]:
+    image = torch.from_numpy(crops)
+
+    def run() -> None:
+        with torch.inference_mode():
+            network.family.reference(network.module, image)
+
+    return run
 
 
-def _naive_module(family: Family, network: nn.Module) -> nn.Module:
-    if isinstance(network, Slpt):
-        return NaiveSlptModule(network)
-    return NaiveModule(family, network)
+def _peer_runner(graph: bytes, crops: NDArray[np.uint8], *, threads: int) -> Callable[[], object]:
+    run = openvino_runner(graph, size_px=crops.shape[1], threads=threads)
+    return lambda: run(crops)
 
 
-def _naive(module: nn.Module, image: Tensor) -> bytes:
-    program: Any = torch.onnx.export(module, (image,), dynamo=True, opset_version=19, verbose=False)
-    graph: bytes = program.model_proto.SerializeToString()
-    return graph
-
-
-def _run_eager(family: Family, network: nn.Module, image: Tensor) -> None:
-    with torch.inference_mode():
-        family.reference(network, image)
+def _node_count(graph: bytes) -> int:
+    return len(graph_from_bytes(graph).graph)
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 
 import make_checkpoint
 import recipe
-from family_latency import MODELS, modules
-from measuring import provenance, write_result
+from networks import MODELS, modules
+from result_file import provenance, result_of, write_result
 
 from facealign.export.crops import parity_crops
 from facealign.spec import Scheme
@@ -42,14 +42,12 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=MODELS, choices=known, metavar="NAME")
     options = parser.parse_args()
     rows = {}
+    where = provenance(threads=torch.get_num_threads())
     for name in options.models:
         rows[name] = _behaviour(name)
         print(name, rows[name], flush=True)
-    result = {
-        "question": __doc__.partition("\n")[0],
-        "where": provenance(threads=torch.get_num_threads()),
-        "models": rows,
-    }
+    settings = {"faces": _FACES, "shifts_px": _SHIFTS_PX}
+    result = result_of(__doc__, where, settings=settings, figures=rows)
     print(write_result("flip_and_shift", result))
 
 

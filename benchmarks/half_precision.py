@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
 import sys
 import time
 from collections import Counter
@@ -29,6 +28,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import onnx_ir as ir
 import torch
@@ -36,11 +36,10 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 
-from family_latency import MODELS
 from half_precision_faults import planted, values_by_fault
 from half_precision_subject import SEED, Subject, jittered, open_subject
-from measuring import provenance, write_result
-from networks import DEMO, network_names, present
+from networks import DEMO, MODELS, network_names, present
+from result_file import RESULTS, provenance, read_result, result_of, write_result
 
 from facealign.errors import GraphContractError
 from facealign.export.lint import check_contract
@@ -79,19 +78,20 @@ def main() -> None:
         if options.resume and model in _rows_of(name):
             continue
         where = provenance(threads=torch.get_num_threads())
-        row = {"where": where, **_measure(model, options.faces, options.audited)}
+        row = {
+            "where": msgspec.to_builtins(where),
+            **_measure(model, options.faces, options.audited),
+        }
         rows = {**_rows_of(name), model: row}  # of other families, perhaps measured meanwhile
-        result = {"question": __doc__.partition("\n")[0], "seed": SEED, "models": rows}
+        settings = {"seed": SEED, "faces": options.faces}
+        result = result_of(__doc__, where, settings=settings, figures=rows)
         print(write_result(name, result), flush=True)
         gc.collect()
 
 
 def _rows_of(name: str) -> dict[str, Any]:
-    path = Path(__file__).parent / "results" / f"{name}.json"
-    if not path.exists():
-        return {}
-    rows: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["models"]
-    return rows
+    is_there = (RESULTS / f"{name}.json").exists()
+    return read_result(name).figures if is_there else {}
 
 
 def _measure(name: str, faces: int, audited: int) -> dict[str, object]:

@@ -22,35 +22,29 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
-import onnx_ir as ir
 import torch
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 
-from measuring import provenance, ratio_interval, take_turns, write_result
-from networks import DEMO, Network, network_names, open_network, present
+from measuring import ratio_interval, take_turns
+from networks import DEMO, OBSERVER, network_names, open_network, present, reduced_files
 from openvino_peer import openvino_runner, openvino_version
+from result_file import provenance, result_of, write_result
 from synthetic_crops import synthetic_crops
 
 from facealign.errors import BackendError, MissingLibraryError
-from facealign.export.graph import bytes_from_graph, graph_from_bytes
-from facealign.export.passes.precision import half_precision
-from facealign.export.passes.quantize import for_cpu, quantize
-from facealign.pipeline.calibrate import calibrate
-from facealign.pipeline.progress import SILENT
 from facealign.runtime.ort_engine import OrtEngine
 
 Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """From one crop ``(1, S, S, 3)`` to its landmarks ``(1, N, 2)``, a fraction of the crop."""
 
 _MODELS = ("sdfl_resnet34_lgrl", "slpt_98_dec6", DEMO)
-_OBSERVER = "entropy"  # the default of the compiler
-_CALIBRATION_SEED, _HELD_OUT_SEED = 1, 2
+_HELD_OUT_SEED = 2  # calibration has 1
 _HELD_OUT = 16
 _ORT, _PEER = "ONNX Runtime", "OpenVINO"
 _FULL, _CPU, _TENSORRT, _HALF = "FP32", "INT8 for ONNX Runtime", "INT8 for TensorRT", "FP16"
-_INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8")
+_FILES = {"int8-cpu": _CPU, "int8": _TENSORRT, "fp16": _HALF}  # as a bundle names them
 
 
 def main() -> None:
@@ -69,11 +63,10 @@ def main() -> None:
         openvino_version()
     except MissingLibraryError as error:
         parser.error(str(error))
-    result = {
-        "question": __doc__.partition("\n")[0],
-        "where": _where(options.threads),
+    where = provenance(threads=options.threads)
+    settings = {
         "rounds": options.rounds,
-        "calibration": {"observer": _OBSERVER, "faces": options.faces, "seed": _CALIBRATION_SEED},
+        "calibration": {"observer": OBSERVER, "faces": options.faces},
         "held_out": {"faces": _HELD_OUT, "seed": _HELD_OUT_SEED},
     }
     rows: dict[str, object] = {}
@@ -82,26 +75,16 @@ def main() -> None:
             name, faces=options.faces, rounds=options.rounds, threads=options.threads
         )
         print(name, rows[name], flush=True)
-        write_result(f"int8_latency{options.suffix}", {**result, "models": rows})
+        result = result_of(__doc__, where, settings=settings, figures=rows)
+        write_result(f"int8_latency{options.suffix}", result)
         gc.collect()
-    print(_where(options.threads)["load_before"], "processes wanted a core at the end")
-
-
-def _where(threads: int) -> dict[str, object]:
-    """Return the provenance, with what the CPU has for integers: kernels depend on it."""
-    text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    line = next(line for line in text.splitlines() if line.startswith("flags"))
-    flags = set(line.split())
-    return {
-        **provenance(threads=threads),
-        "openvino": openvino_version(),
-        "instructions": {name: name in flags for name in _INSTRUCTIONS},
-    }
+    print(round(os.getloadavg()[0], 2), "processes wanted a core at the end")
 
 
 def _measure(name: str, *, faces: int, rounds: int, threads: int) -> dict[str, object]:
     network = open_network(name)
-    graphs = _graphs(network, faces)
+    reduced = reduced_files(network, faces)
+    graphs = {_FULL: network.graph, **{_FILES[each]: data for each, data in reduced.items()}}
     runs, refused = _candidates(graphs, network.crop.size_px, threads)
     crops = synthetic_crops(network.crop, seed=_HELD_OUT_SEED, count=_HELD_OUT)
     moved = _moved(runs, crops)
@@ -119,20 +102,6 @@ def _measure(name: str, *, faces: int, rounds: int, threads: int) -> dict[str, o
         "megabytes": {file: round(len(data) / 1e6, 1) for file, data in graphs.items()},
         "refused": refused,
     }
-
-
-def _graphs(network: Network, faces: int) -> dict[str, bytes]:
-    graph = graph_from_bytes(network.graph)
-    crops = synthetic_crops(network.crop, seed=_CALIBRATION_SEED, count=faces)
-    with SILENT.stage("calibrate") as stage:
-        ranges = calibrate(graph, crops, observer=_OBSERVER, state=None, stage=stage).amax
-    files: dict[str, ir.Model] = {
-        _FULL: graph,
-        _CPU: for_cpu(graph, ranges),
-        _TENSORRT: quantize(graph, ranges),
-        _HALF: half_precision(graph),
-    }
-    return {file: bytes_from_graph(model) for file, model in files.items()}
 
 
 def _candidates(

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-import platform
-import subprocess
 import time
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
@@ -22,10 +16,8 @@ __all__ = [
     "operator_profile",
     "ort_runner",
     "peak_gflops",
-    "provenance",
     "ratio_interval",
     "take_turns",
-    "write_result",
 ]
 
 _SEED = 0
@@ -90,38 +82,3 @@ def operator_profile(graph: bytes, feed: NDArray[np.generic], *, threads: int) -
 def peak_gflops(*, threads: int) -> float:
     """Return the best rate of matrix products in ONNX Runtime: the roof of this run."""
     return best_gflops(threads=threads, seconds=_PEAK_SECONDS)
-
-
-def provenance(*, threads: int) -> dict[str, object]:
-    """Return where and with what a benchmark ran."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607  # git is on PATH where it is used
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return {
-        "commit": commit.stdout.strip() or "unknown",
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "load_before": os.getloadavg()[0],
-        "threads": threads,
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("torch", "onnxruntime", "onnx", "numpy")},
-    }
-
-
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    facts = dict(line.split(":", 1) for line in lines if ":" in line)
-    named = {name.strip(): value.strip() for name, value in facts.items()}
-    return f"{named.get('model name', platform.processor())} model {named.get('model', '?')}"
-
-
-def write_result(name: str, result: Mapping[str, object]) -> Path:
-    """Write a result beside the scripts and return its file."""
-    path = Path(__file__).parent / "results" / f"{name}.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    return path

@@ -27,12 +27,11 @@ from measuring import (
     operator_profile,
     ort_runner,
     peak_gflops,
-    provenance,
     ratio_interval,
     take_turns,
-    write_result,
 )
 from naive_slpt import NaiveSlpt
+from result_file import provenance, result_of, write_result
 
 from facealign.export.cost import macs_by_operator
 from facealign.export.graph import bytes_from_graph, graph_from_bytes, read_graph
@@ -62,10 +61,7 @@ def main() -> None:
     profile = operator_profile(
         bytes_from_graph(ours), recipe.image(0)[None], threads=options.threads
     )
-    result = {
-        "question": __doc__.partition("\n")[0],
-        "where": where,
-        "rounds": options.rounds,
+    figures: dict[str, object] = {
         "median_ms": {name: round(float(np.median(t)), 2) for name, t in times.items()},
         "p90_ms": {name: round(float(np.percentile(t, 90)), 2) for name, t in times.items()},
         "nodes": nodes,
@@ -79,7 +75,9 @@ def main() -> None:
         "roof_gflops": round(roof, 1),
         "share_of_roof": round(2e3 * gmac / float(np.median(times[OURS])) / roof, 3),
     }
-    _print(result)
+    _print(figures)
+    settings = {"rounds": options.rounds, "layers": options.layers}
+    result = result_of(__doc__, where, settings=settings, figures=figures)
     print(write_result(f"slpt_latency_{options.layers}", result))
 
 
@@ -136,8 +134,8 @@ def _naive_legacy(module: NaiveSlpt, image: torch.Tensor) -> bytes:
         return path.read_bytes()
 
 
-def _print(result: dict[str, object]) -> None:
-    for name, value in result.items():
+def _print(figures: dict[str, object]) -> None:
+    for name, value in figures.items():
         print(f"{name}: {value}")
 
 

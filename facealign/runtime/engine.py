@@ -38,7 +38,7 @@ class Engine(Protocol):
 
         Returns:
             ``landmarks`` is ``(B, N, 2)`` float32, a fraction of the crop; then what else the
-            bundle's manifest promises.
+            bundle's manifest promises. The arrays are the caller's: no later run writes into them.
         """
         ...
 

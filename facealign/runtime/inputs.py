@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -51,7 +54,7 @@ def boxes_from_input(boxes: ArrayLike) -> NDArray[np.float64]:
             f"`boxes` must be (F, 4) numbers, got {array.shape} {array.dtype}; {_box_advice(array)}"
         )
     result = array.astype(np.float64)
-    for index, box in enumerate(result):
+    for index, box in enumerate(result.tolist()):  # numpy is slow on four numbers at a time
         problem = _box_problem(box)
         if problem is not None:
             raise InputError(f"box {index} {_text(box)} {problem}")
@@ -65,13 +68,13 @@ def check_boxes_in_frame(boxes: NDArray[np.float64], frame: NDArray[np.uint8]) -
         InputError: If a box lies outside.
     """
     height, width = frame.shape[:2]
-    outside = np.any((boxes[:, 2:] <= 0) | (boxes[:, :2] >= (width, height)), axis=1)
-    if outside.any():
-        index = int(np.argmax(outside))
-        raise InputError(
-            f"box {index} {_text(boxes[index])} lies outside the frame of {width} x {height} px; "
-            "boxes are in pixels of this frame, leave out those of faces that have left it"
-        )
+    for index, (x0, y0, x1, y1) in enumerate(boxes.tolist()):
+        if x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:
+            raise InputError(
+                f"box {index} {_text((x0, y0, x1, y1))} lies outside the frame of {width} x "
+                f"{height} px; boxes are in pixels of this frame, leave out those of faces that "
+                "have left it"
+            )
 
 
 def check_crops(crops: object, size_px: int) -> NDArray[np.uint8]:
@@ -121,12 +124,13 @@ def _box_advice(array: NDArray[np.generic]) -> str:
     return "each row is (x0, y0, x1, y1) in frame pixels"
 
 
-def _box_problem(box: NDArray[np.float64]) -> str | None:
+def _box_problem(box: Sequence[float]) -> str | None:
     """Return what is wrong with a box, or None."""
-    width, height = box[2:] - box[:2]
-    if not np.isfinite(box).all():
+    if not all(map(math.isfinite, box)):
         return "is not finite; leave it out, the detector found nothing there"
-    if np.abs(box).max() > _MAX_COORDINATE_PX:
+    x0, y0, x1, y1 = box
+    width, height = x1 - x0, y1 - y0
+    if max(map(abs, box)) > _MAX_COORDINATE_PX:
         return f"reaches beyond {_MAX_COORDINATE_PX} px; are these frame pixels?"
     if width <= 0 or height <= 0:
         return "has no area; boxes are corners (x0, y0, x1, y1), not (x, y, width, height)"
@@ -135,5 +139,5 @@ def _box_problem(box: NDArray[np.float64]) -> str | None:
     return None
 
 
-def _text(box: NDArray[np.float64]) -> str:
+def _text(box: Sequence[float]) -> str:
     return "(" + ", ".join(f"{value:g}" for value in box) + ")"

@@ -142,6 +142,8 @@ class Session:
         step = self._engine.max_batch
         starts = range(0, len(crops), step)
         runs = [self._run_batch(crops[start : start + step]) for start in starts]
+        if len(runs) == 1:
+            return {output.name: runs[0][output.name] for output in self.manifest.outputs}
         return {
             output.name: np.concatenate([_no_rows(output), *(run[output.name] for run in runs)])
             for output in self.manifest.outputs
