@@ -28,8 +28,9 @@ def test_bench_prints_a_table_and_writes_the_whole_result(run_cli: RunCli) -> No
     assert re.search(r"^session overhead: onnxruntime fp32 batch 1 [+-]\d", stdout, re.MULTILINE)
     assert written.bundle == "good.bundle"
     assert written.candidates[0].forward.count == len(written.candidates[0].forward_samples_ms)
-    assert stderr.splitlines()[0].startswith("[1/4] bundle")
-    assert stderr.splitlines()[-1] == "wrote: made/bench.json"
+    assert stderr.splitlines()[0].startswith("[1/5] bundle")
+    assert stderr.splitlines()[-2:] == ["wrote: made/bench.json", "wrote: made/report.html"]
+    assert Path("made/report.html").read_text().startswith("<!DOCTYPE html>")
 
 
 @pytest.mark.usefixtures("workspace")
@@ -37,7 +38,8 @@ def test_bench_prints_json_without_the_single_times(run_cli: RunCli) -> None:
     code, stdout, _ = run_cli("bench", "good.bundle", *_QUICK, "--json")
 
     facts = json.loads(stdout)
-    assert (code, facts["code"], facts["written"]) == (0, 0, ["bench/bench.json"])
+    assert (code, facts["code"]) == (0, 0)
+    assert facts["written"] == ["bench/bench.json", "bench/report.html"]
     assert facts["candidates"][0]["forward"]["count"] > 0
     assert "forward_samples_ms" not in facts["candidates"][0]
 
@@ -80,7 +82,7 @@ def test_bench_ends_its_processes_and_writes_nothing_when_it_is_interrupted(
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         _, stderr = process.communicate(timeout=_PATIENCE_S)
 
-    assert opened[1].startswith("[2/4] open")
+    assert opened[1].startswith("[2/5] open")
     assert process.returncode == 130
     assert stderr.splitlines()[-1] == "error: interrupted; nothing is half-written"
     assert not Path("bench").exists()

@@ -12,6 +12,7 @@ from facealign import __version__
 from facealign.bench.result import BenchResult
 from facealign.bundle import Manifest
 from facealign.errors import UsageError
+from facealign.machine import machine_facts
 from facealign.pipeline.bench import run_bench
 from facealign.pipeline.bench_candidates import BenchRequest
 from tests.unit.evaluation_data import write_two_graphs
@@ -103,9 +104,10 @@ def test_run_bench_says_where_and_with_what_it_ran(result: BenchResult) -> None:
     assert result.facealign_version == __version__
     assert result.settings["threads"] == "1"
     assert result.settings["candidates"] == "onnxruntime fp32, onnxruntime int8"
-    assert result.machine["cores"].isdecimal()
+    assert set(result.machine) == set(machine_facts())
     assert result.state.foreign_cpu_percent is None or 0 <= result.state.foreign_cpu_percent <= 100
-    assert result.skipped == ()
+    assert not [each for each in result.skipped if "roof for" not in each]
+    assert [each.candidate.precision for each in result.rooflines] == ["fp32", "int8"]
 
 
 def test_run_bench_gives_what_bench_json_holds(result: BenchResult) -> None:

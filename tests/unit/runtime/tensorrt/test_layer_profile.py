@@ -134,7 +134,7 @@ def test_profile_plan_says_that_no_layer_was_reported(
     )
 
     with pytest.raises(
-        BackendError, match=r"reports no layers of `tiny\.plan`; run `facealign bui"
+        BackendError, match=r"reports no layers of `tiny\.plan`; run `facealign build"
     ):
         profile_plan(contract, device, CROPS, operators={}, run_count=1)
 
