@@ -24,7 +24,7 @@ _PRECISION = openvino.Type.f32
 _OPENVINO_ERRORS = (RuntimeError, TypeError, ValueError)
 # Lines of its messages that name places in its source, and a page of its documents.
 _NOISE = ("Exception from ", "Check ", "To facilitate ")
-_NO_RULE = "No conversion rule"
+_OURS = "facealign."  # the domain of our operators
 
 
 def open_engine(bundle: Bundle, *, precision: str, threads: int | None) -> OpenvinoEngine:
@@ -164,7 +164,7 @@ def _compiled(model: openvino.Model, *, threads: int | None) -> openvino.Compile
 
 def _cannot_open(error: Exception) -> str:
     text = f"openvino {_VERSION} cannot open the graph: {_one_line(error)}"
-    if _NO_RULE in text:
+    if _OURS in text:
         return f"{text}; it runs standard operators only, so compile with `--patch-crop standard`"
     return text
 

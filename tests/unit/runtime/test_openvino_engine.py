@@ -25,10 +25,10 @@ SAME = 1e-6  # of the crop; measured 6e-8 between float32 here and float64 in th
 
 
 def open_tiny(
-    graph: bytes, *, input_name: str = "image", output: str = "landmarks", threads: int | None = 1
+    graph: bytes, names: tuple[str, str] = ("image", "landmarks"), *, threads: int | None = 1
 ) -> OpenvinoEngine:
     return OpenvinoEngine(
-        graph, input_name=input_name, output_names=[output], max_batch=4, threads=threads
+        graph, input_name=names[0], output_names=names[1:], max_batch=4, threads=threads
     )
 
 
@@ -39,7 +39,7 @@ def engine(tiny_graph: bytes) -> OpenvinoEngine:
 
 def graph_of(operator: str, *, domain: str = "") -> bytes:
     """Return a graph of one node from crops to as many float32 numbers."""
-    axes = ["B", 16, 16, 3]
+    axes: list[str | int | None] = ["B", 16, 16, 3]
     node = helper.make_node(operator, ["image"], ["landmarks"], domain=domain)
     image = helper.make_tensor_value_info("image", TensorProto.UINT8, axes)
     landmarks = helper.make_tensor_value_info("landmarks", TensorProto.FLOAT, axes)
@@ -92,9 +92,9 @@ def test_openvino_engine_takes_strided_and_read_only_crops(
     read_only = mirrored.copy()
     read_only.flags.writeable = False
 
-    found = [engine.run(crops)["landmarks"] for crops in (mirrored, read_only)]
+    strided, fixed = (engine.run(crops)["landmarks"] for crops in (mirrored, read_only))
 
-    np.testing.assert_array_equal(*found)
+    np.testing.assert_array_equal(strided, fixed)
 
 
 def test_openvino_engine_hands_out_arrays_that_later_runs_leave_alone(
@@ -173,14 +173,14 @@ def test_openvino_engine_runs_in_fp32_on_one_unpinned_stream(engine: OpenvinoEng
 def test_openvino_engine_says_what_is_wrong_with_a_graph_in_one_line(
     graph: bytes, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(BackendError, match=r"^openvino [\d.]+ cannot open the graph: Unable.*$"):
+    with pytest.raises(BackendError, match=r"^openvino [\d.]+ cannot open the graph: .+$"):
         open_tiny(graph)
 
     assert capfd.readouterr() == ("", "")
 
 
 def test_openvino_engine_says_what_to_do_about_an_operator_of_ours() -> None:
-    message = r"No conv.* operations: facealign\.PatchCrop; it runs .*`--patch-crop standard`$"
+    message = r"operations: facealign\.PatchCrop; it runs .*`--patch-crop standard`$"
 
     with pytest.raises(BackendError, match=message):
         open_tiny(graph_of("PatchCrop", domain="facealign"))
@@ -208,21 +208,21 @@ def test_openvino_engine_runs_on_after_crops_of_another_size(
 
 def test_openvino_engine_rejects_crops_that_it_would_cast(engine: OpenvinoEngine) -> None:
     with pytest.raises(ShapeError, match=r"crops must be uint8, got float32; use `\.astype"):
-        engine.run(np.zeros((1, 16, 16, 3), np.float32))  # type: ignore[arg-type]  # is the point
+        engine.run(np.zeros((1, 16, 16, 3), np.float32))
 
 
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        pytest.param({"input_name": "crop"}, r"no input 'crop', it has \['image'\]", id="input"),
-        pytest.param({"output": "pose"}, r"no output 'pose', it has \['landm", id="output"),
+        pytest.param(("crop", "landmarks"), r"no input 'crop', it has \['image'\]", id="input"),
+        pytest.param(("image", "pose"), r"no output 'pose', it has \['landm", id="output"),
     ],
 )
 def test_openvino_engine_rejects_a_graph_that_breaks_the_contract(
-    tiny_graph: bytes, names: dict[str, str], message: str
+    tiny_graph: bytes, names: tuple[str, str], message: str
 ) -> None:
     with pytest.raises(GraphContractError, match=message):
-        open_tiny(tiny_graph, **names)
+        open_tiny(tiny_graph, names)
 
 
 @pytest.mark.parametrize(
