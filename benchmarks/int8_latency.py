@@ -88,15 +88,19 @@ def main() -> None:
 
 
 def _where(threads: int) -> dict[str, object]:
-    """Return the provenance, with what the CPU has for integers: kernels depend on it."""
-    text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    line = next(line for line in text.splitlines() if line.startswith("flags"))
-    flags = set(line.split())
     return {
         **provenance(threads=threads),
         "openvino": openvino_version(),
-        "instructions": {name: name in flags for name in _INSTRUCTIONS},
+        "instructions": instructions(),
     }
+
+
+def instructions() -> dict[str, bool]:
+    """Return what the CPU has for small numbers: kernels depend on it."""
+    text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    line = next(line for line in text.splitlines() if line.startswith("flags"))
+    flags = set(line.split())
+    return {name: name in flags for name in _INSTRUCTIONS}
 
 
 def _measure(name: str, *, faces: int, rounds: int, threads: int) -> dict[str, object]:

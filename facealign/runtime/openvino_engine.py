@@ -42,13 +42,16 @@ def open_engine(bundle: Bundle, *, precision: str, threads: int | None) -> Openv
 class OpenvinoEngine:
     """An `Engine`: may be called from several threads; their runs take turns on its cores.
 
-    What is not INT8 runs in FP32, an FP16 graph too: by itself OpenVINO takes BF16 on a CPU that
-    has it, which moves landmarks by 1 to 3 px.
+    What is not INT8 runs in FP32, an FP16 graph too. By itself OpenVINO takes BF16 on a CPU that
+    has it, which moves landmarks of rendered faces by 0.6 to 3 px (p99), with the coordinates in
+    FP32 as well (benchmarks/openvino_engine.py). Of INT8 the file for CPUs is as far from FP32 as
+    in ONNX Runtime; symmetric pairs, as in the file for TensorRT, OpenVINO 2026.4 gets wrong in
+    four of six families, and the self-test is there to refuse them.
 
     The graph is compiled for one crop, and crops of a batch run one after the other. OpenVINO
-    2026.4 cannot compile Q/DQ pairs with a dynamic batch (it fails in ``ReshapeTransformation``).
-    A batch size of its own for each count costs seconds and 40 to 180 MiB per size, and gains
-    nothing per crop on two cores (benchmarks/openvino_engine.py).
+    2026.4 cannot compile INT8 files of some networks with a dynamic batch (it fails in
+    ``ReshapeTransformation``). A graph for each batch size costs up to 7 s and 30 to 180 MiB, and
+    gained nothing per crop (the demo and SLPT with 6 layers, batches of 1 to 8, two cores).
 
     Raises:
         BackendError: If OpenVINO cannot open the graph, or not as it was asked to.
