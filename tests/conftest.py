@@ -45,6 +45,7 @@ BY_NETWORK = (
     "test_precision.py",
     "test_quantize.py",
     "test_tensorrt_engine.py",
+    "test_openvino_engine.py",
     "test_sdfl_full_size.py",
     "test_heat_maps_full_size.py",
 )

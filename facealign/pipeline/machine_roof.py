@@ -16,8 +16,8 @@ from onnx import TensorProto, helper, numpy_helper
 from facealign.bench.bandwidth import bandwidth_gb_s
 from facealign.bench.result import Roof
 from facealign.errors import BackendError
-from facealign.runtime.ort_engine import session_threads
 from facealign.runtime.ort_profile import best_ms, profile_graph
+from facealign.runtime.threads import session_threads
 
 __all__ = ["best_gflops", "measure_roof", "roof_note"]
 

@@ -17,6 +17,7 @@ __all__ = ["Engine", "engine_names", "open_engine"]
 # Module and extra. Imported when asked for: facealign.runtime itself needs none of the libraries.
 _MODULES = {
     "onnxruntime": ("facealign.runtime.ort_engine", "ort"),
+    "openvino": ("facealign.runtime.openvino_engine", "openvino"),
     "tensorrt": ("facealign.runtime.tensorrt.bundle_engine", "trt"),
 }
 

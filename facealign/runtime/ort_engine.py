@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +12,10 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_state
 
 from facealign.bundle import Bundle
-from facealign.errors import BackendError, GraphContractError, UsageError
+from facealign.errors import BackendError, UsageError
+from facealign.runtime.graph_names import check_names
 from facealign.runtime.patch_crop_body import with_patch_crop_body
+from facealign.runtime.threads import session_threads
 
 __all__ = [
     "OrtEngine",
@@ -22,7 +23,6 @@ __all__ = [
     "ort_session",
     "run_graph",
     "run_session",
-    "session_threads",
     "silent_sessions",
 ]
 
@@ -105,8 +105,8 @@ class OrtEngine:
         integer_kernels: bool = True,
     ) -> None:
         session = ort_session(graph, threads=threads, integer_kernels=integer_kernels)
-        _check_names("input", [input_name], [value.name for value in session.get_inputs()])
-        _check_names("output", output_names, [value.name for value in session.get_outputs()])
+        check_names("input", [input_name], [value.name for value in session.get_inputs()])
+        check_names("output", output_names, [value.name for value in session.get_outputs()])
         self.max_batch = max_batch
         self._session: ort.InferenceSession | None = session
         self._input_name = input_name
@@ -177,18 +177,6 @@ def _session_options(*, threads: int | None) -> ort.SessionOptions:
     return options
 
 
-def session_threads(threads: int | None) -> int:
-    """Return `threads`, or what ``OMP_NUM_THREADS`` says, or 0 for one per core.
-
-    ONNX Runtime ignores that variable and counts the cores of the host, in a container too; its
-    threads then spin on each other's cores. PyTorch obeys it, so one variable sets both.
-    """
-    if threads:
-        return threads
-    text = os.environ.get("OMP_NUM_THREADS", "")
-    return int(text) if text.isdecimal() else 0
-
-
 def run_session(
     session: ort.InferenceSession,
     output_names: list[str],
@@ -208,14 +196,6 @@ def run_session(
             f"onnxruntime {ort.__version__} cannot run the graph: {_one_line(error)}"
         ) from error
     return dict(zip(output_names, outputs, strict=True))
-
-
-def _check_names(kind: str, expected: Sequence[str], found: list[str]) -> None:
-    missing = [name for name in expected if name not in found]
-    if missing:
-        raise GraphContractError(
-            f"the graph has no {kind} {missing[0]!r}, it has {found}; compile the bundle again"
-        )
 
 
 def _one_line(error: Exception) -> str:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 FORBIDDEN = ("torch", "onnx", "onnxscript", "onnxsim", "onnx_ir", "safetensors", "typer", "rich")
-ENGINES = ("onnxruntime", "tensorrt", "pycuda")
+ENGINES = ("onnxruntime", "openvino", "tensorrt", "pycuda")
 IMPORT_S = 0.4  # beyond numpy and cv2; measured 0.09 s on two cores
 ATTEMPTS = 3  # the best counts: the machine may be busy
 

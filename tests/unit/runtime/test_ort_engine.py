@@ -89,19 +89,12 @@ def test_ort_engine_says_that_it_is_closed(tiny_graph: bytes, tiny_golden: Golde
         engine.run(tiny_golden.crops)
 
 
-@pytest.mark.parametrize(
-    ("text", "threads"),
-    [("3", 3), ("", 0), ("4,2", 0), ("all", 0)],
-    ids=["a number", "unset", "nested levels", "a word"],
-)
-def test_ort_engine_takes_its_threads_from_the_environment(
-    text: str, threads: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", text)
+def test_ort_engine_takes_its_threads_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
 
     options = ort_engine._session_options(threads=None)
 
-    assert options.intra_op_num_threads == threads
+    assert options.intra_op_num_threads == 3
 
 
 def test_ort_engine_prefers_the_threads_that_were_asked_for(
