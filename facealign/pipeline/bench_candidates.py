@@ -16,7 +16,7 @@ import facealign
 from facealign.bench.child import Child
 from facealign.bench.result import Candidate
 from facealign.bundle import Bundle
-from facealign.errors import BackendError, TargetError, UsageError
+from facealign.errors import BackendError, SelfTestError, TargetError, UsageError
 from facealign.pipeline.bench_subject import PYTORCH, SubjectSpec
 from facealign.runtime.engine import engine_names
 
@@ -96,7 +96,8 @@ def open_children(
 ) -> Iterator[Opened]:
     """Yield the candidates that can be opened here, one after the other, as each is ready.
 
-    An engine that nobody named and that does not work here is skipped.
+    An engine that nobody named is skipped where it does not work here, and the graphs that do not
+    pass their self-test on it.
 
     Args:
         bundle: Whose graphs.
@@ -107,15 +108,22 @@ def open_children(
     Raises:
         BackendError: If one that was named cannot be opened, or none can.
         TargetError: If there is no plan for one that was named.
+        SelfTestError: If a graph does not pass on an engine that was named.
         FacealignError: What else `open_session` raises.
     """
-    missing: set[str] = set()
+    missing: set[str] = set()  # engines, and candidates by name
     works: set[str] = set()
     for candidate in candidates_of(bundle, request):
-        if candidate.engine in missing:
+        if missing & {candidate.engine, candidate.name}:
             continue
         try:
             opened = open_candidate(bundle, request, candidate, stack)
+        except SelfTestError as error:
+            if candidate.engine in request.engines:
+                raise
+            missing.add(candidate.name)
+            skipped.append(f"{candidate.name} fails its self-test: {error}")
+            continue
         except (BackendError, TargetError) as error:
             if candidate.engine in {*request.engines, *works, PYTORCH}:
                 raise

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 import msgspec
@@ -10,7 +10,7 @@ import pytest
 from facealign.bench.child import Child
 from facealign.bench.messages import Ready
 from facealign.bundle import Bundle, read_bundle
-from facealign.errors import BackendError, TargetError, UsageError
+from facealign.errors import BackendError, SelfTestError, TargetError, UsageError
 from facealign.pipeline.bench_candidates import (
     BenchRequest,
     candidates_of,
@@ -160,6 +160,31 @@ def test_open_children_skips_an_engine_that_nobody_named_and_asks_it_once(
     assert {each.candidate.engine for each in opened} == {"onnxruntime"}
     assert "tensorrt does not work here: TensorRT is not installed; do" in skipped
     assert [spec.engine for spec, _ in started].count("tensorrt") == 1
+
+
+@pytest.mark.parametrize("engines", [(), ("onnxruntime",)], ids=["any", "named"])
+def test_open_children_skips_a_graph_that_fails_its_self_test_unless_its_engine_was_named(
+    bundle: Bundle,
+    started: list[tuple[SubjectSpec, dict[str, str]]],
+    monkeypatch: pytest.MonkeyPatch,
+    engines: tuple[str, ...],
+) -> None:
+    others, skipped = Child.wait_ready, list[str]()
+
+    def refuse_int8(self: Child, *, deadline_s: float) -> Ready:
+        if started[-1][0].precision == "int8":
+            raise SelfTestError("18 px off")
+        return others(self, deadline_s=deadline_s)
+
+    monkeypatch.setattr(Child, "wait_ready", refuse_int8)
+    refused = pytest.raises(SelfTestError) if engines else nullcontext()
+
+    with ExitStack() as stack, refused:
+        opened = list(open_children(bundle, _request(bundle, engines=engines), stack, skipped))
+
+        assert {each.candidate.precision for each in opened} == {"fp32"}
+
+    assert ("onnxruntime int8 fails its self-test: 18 px off" in skipped) == (not engines)
 
 
 @pytest.mark.usefixtures("started")
