@@ -14,6 +14,7 @@ from facealign.pipeline.proving import Proof, prove_all
 
 NAME = "jinja2"  # a probe that imports one module, for which the tests put another
 HANG = "import time\ntime.sleep(60)\n"
+_SOON_S = 20.0  # a busy machine takes its time to end what was killed
 
 
 def prove(
@@ -92,7 +93,7 @@ def test_what_a_hanging_library_started_ends_with_it(
 
     prove(tmp_path, monkeypatch, code, deadline_s=4.0)
 
-    assert _is_gone(int(number.read_text()))
+    assert _is_gone_soon(int(number.read_text()))
 
 
 def test_what_a_library_prints_does_not_matter(
@@ -145,10 +146,15 @@ prove_all([({NAME!r},)], deadline_s=50)
     assert time.perf_counter() - started < 30
 
 
-def _is_gone(pid: int) -> bool:
-    """Return whether a process has ended; one that nobody has waited for yet has."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return True
-    return state == "Z"
+def _is_gone_soon(pid: int) -> bool:
+    """Return whether a process ends within seconds; one that nobody has waited for yet has."""
+    ends = time.monotonic() + _SOON_S
+    while time.monotonic() < ends:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.05)
+    return False
