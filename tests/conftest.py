@@ -33,7 +33,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["GOMP_SPINCOUNT"] = "10000"
 # Networks and graphs that are kept for other tests are millions of objects: to look through them
 # for garbage at Python's own pace took a sixth of the time.
-gc.set_threshold(50_000, 25, 100)
+gc.set_threshold(100_000, 40, 100)
 
 # Files of which every test is of one network, named between its brackets; what a test is of beyond
 # the network is named behind `AS`.

