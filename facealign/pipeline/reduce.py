@@ -122,9 +122,12 @@ def reduce_to_int8(
         budget_points: Largest change of NME.
         stage: Told what is measured.
     """
+    blocks = blocks_of(graph)
+    nodes = {block.name: block.nodes for block in blocks}
     return search_int8(
-        lambda left: quantize(graph, ranges, leave_float=left),
-        blocks_of(graph),
+        # By node: to find out what is in a block takes as long as to quantise.
+        lambda left: quantize(graph, ranges, leave_float=[n for name in left for n in nodes[name]]),
+        blocks,
         judge,
         budget_points=budget_points,
         stage=stage,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import warnings
 from collections.abc import Callable, Mapping
@@ -97,10 +98,10 @@ def test_trace_says_nothing(module: Product, capfd: pytest.CaptureFixture[str]) 
     assert capfd.readouterr() == ("", "")
 
 
-def test_trace_leaves_level_of_the_exporters_log(module: Product) -> None:
+def test_trace_leaves_the_exporters_log_and_the_collector_as_they_were(module: Product) -> None:
     logger = logging.getLogger("torch.onnx")
-    level = logger.level
+    before = (logger.level, gc.get_threshold())
 
     trace(module, size_px=SIZE_PX, output_names=("landmarks", "mean"))
 
-    assert logger.level == level
+    assert (logger.level, gc.get_threshold()) == before

@@ -67,7 +67,7 @@ def blocks_of(model: ir.Model, *, leave_float: Collection[str] = ()) -> tuple[Bl
 
 def nodes_of_names(model: ir.Model, names: Collection[str]) -> frozenset[str]:
     """Return names of nodes for names of nodes and blocks; what is neither stays as it is."""
-    if not names:
-        return frozenset()
+    if {node_name(node) for node in model.graph}.issuperset(names):
+        return frozenset(names)
     blocks = {block.name: block.nodes for block in blocks_of(model)}
     return frozenset(node for name in names for node in blocks.get(name, (name,)))
