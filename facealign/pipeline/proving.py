@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from threading import Lock
+from threading import Lock, Thread
+from typing import IO
 
 __all__ = ["DEADLINE_S", "Proof", "prove_all"]
 
@@ -24,6 +25,7 @@ from facealign.pipeline.probes import main
 main(sys.argv[2:])
 """
 _WORKERS = 2
+_END_S = 5.0  # for what was killed; a process that waits for a driver that hangs cannot be
 # What a library does that was built for another machine, or runs out of memory.
 _SIGNALS = {
     "SIGILL": "an instruction that this CPU does not have: it was built for another one",
@@ -40,12 +42,14 @@ class Proof:
         passed: Whether it did all that it should.
         text: What it showed, or in one line why not.
         seconds: That it took, the start of Python included.
+        is_late: Whether it failed for want of an answer: the machine may be busy.
     """
 
     name: str
     passed: bool
     text: str
     seconds: float
+    is_late: bool = False
 
 
 def prove_all(
@@ -123,17 +127,53 @@ def _prove(probe: tuple[str, ...], *, deadline_s: float, running: _Running) -> P
         return Proof(probe[0], passed=False, text=f"no process: {error.strerror}", seconds=0.0)
     if process is None:
         return Proof(probe[0], passed=False, text="was not started", seconds=0.0)
+    is_late, passed, text = _end_of(process, deadline_s=deadline_s, running=running)
+    seconds = time.perf_counter() - started
+    return Proof(probe[0], passed=passed, text=text, seconds=seconds, is_late=is_late)
+
+
+def _end_of(
+    process: subprocess.Popen[str], *, deadline_s: float, running: _Running
+) -> tuple[bool, bool, str]:
+    """Return whether a probe had to be ended, whether it passed, and what is to be said of it."""
+    said, errors = _Heard(process.stdout), _Heard(process.stderr)
     try:
-        said, errors = process.communicate(timeout=deadline_s)
-        late = ""
-    except subprocess.TimeoutExpired:
-        running.end(process)
-        said, errors = process.communicate()
-        late = f"no answer in {deadline_s:g} s"
+        is_late = _is_late(process, deadline_s)
     finally:
         running.end(process)
-    passed, text = _outcome(said, late=late, death=_death(process.returncode, errors))
-    return Proof(probe[0], passed=passed, text=text, seconds=time.perf_counter() - started)
+    late = f"no answer in {deadline_s:g} s" if is_late else ""
+    if _is_late(process, _END_S):
+        late += ", and it cannot be ended"
+    death = _death(process.returncode or 0, errors.text())
+    return is_late, *_outcome(said.text(), late=late, death=death)
+
+
+def _is_late(process: subprocess.Popen[str], deadline_s: float) -> bool:
+    try:
+        process.wait(deadline_s)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+class _Heard:
+    """What a process writes, while it does: what it has started may keep the pipe open for long."""
+
+    def __init__(self, stream: IO[str] | None) -> None:
+        self._stream = stream
+        self._lines: list[str] = []
+        self._thread = Thread(target=self._listen, daemon=True)
+        self._thread.start()
+
+    def text(self) -> str:
+        self._thread.join(_END_S)
+        return "".join(self._lines)
+
+    def _listen(self) -> None:
+        if self._stream is not None:
+            with self._stream as stream:
+                for line in stream:
+                    self._lines.append(line)
 
 
 def _outcome(said: str, *, late: str, death: str) -> tuple[bool, str]:
@@ -168,12 +208,10 @@ def _death(code: int, errors: str) -> str:
 
 
 def _kill(process: subprocess.Popen[str]) -> None:
-    """End a process and what it started, unless it has ended and its number may be another's."""
-    if process.returncode is not None:
-        return
+    """End a process and what it started, also where it has ended and left that behind."""
     try:
         if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
+            os.killpg(process.pid, signal.SIGKILL)  # its number is not another's so soon
         else:
             process.kill()
     except OSError:
