@@ -168,12 +168,15 @@ def _finder(proofs: Mapping[str, Proof], here: Situation) -> Callable[[str], Fin
         proof = proofs.get(name)
         if proof is not None and proof.passed:
             return Finding(name, "ok", proof.text)
-        fix = remedy(name, is_missing=proof is None, here=here)
+        # One that gave no answer may well be sound, and the machine busy: it is not installed anew.
+        is_late = proof is not None and proof.is_late
+        fix = None if is_late else remedy(name, is_missing=proof is None, here=here)
         driver = driver_problem(here) if name in {"tensorrt", *CUDA_PROBES} else None
         if proof is None:
             why = why_not_here(name, here) or driver or "not installed"
             return Finding(name, "missing", why, fix)
         text = f"{driver}; {proof.text}" if driver else proof.text
+        text += "; if this machine was busy, ask again when it is not" if is_late else ""
         return Finding(name, "broken", text, fix)
 
     return finding

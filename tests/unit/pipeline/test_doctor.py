@@ -74,6 +74,21 @@ def test_an_engine_that_was_not_there_to_prove_is_missing(tmp_path: Path, proofs
     )
 
 
+def test_what_gave_no_answer_is_not_to_be_installed_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = Proof("torch", passed=False, text="no answer in 30 s", seconds=30, is_late=True)
+    monkeypatch.setattr(doctor, "prove_all", lambda *_, **__: {"torch": late})
+
+    found = diagnose(root=write_pc(tmp_path)).workstation
+
+    assert next(each for each in found if each.name == "torch") == Finding(
+        "torch",
+        "broken",
+        "no answer in 30 s; if this machine was busy, ask again when it is not",
+    )
+
+
 def test_a_driver_that_is_too_old_is_the_reason(tmp_path: Path, proofs: Say) -> None:
     proofs({"tensorrt": "`cuInit` failed"})
 
