@@ -99,7 +99,7 @@ def diagnose(
     """
     with progress.stage("machine") as stage:
         facts = machine_facts(root)
-        here = read_situation(read_system(root).container, root)
+        here = read_situation(read_system(root), root)
         targets = _targets(here, root)
         stage.say(", ".join(target.name for target in targets))
     with progress.stage("prove") as stage:

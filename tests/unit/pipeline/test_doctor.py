@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from facealign.bundle import read_bundle
+from facealign.machine.system import read_system
 from facealign.pipeline import doctor
 from facealign.pipeline.doctor import Diagnosis, Finding, diagnose
 from facealign.pipeline.doctor_remedy import read_situation
@@ -133,4 +134,4 @@ def test_half_a_library_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr("importlib.util.find_spec", broken)
 
-    assert doctor._is_there("onnxruntime", read_situation(None, tmp_path))
+    assert doctor._is_there("onnxruntime", read_situation(read_system(tmp_path), tmp_path))
