@@ -168,9 +168,10 @@ def _finder(proofs: Mapping[str, Proof], here: Situation) -> Callable[[str], Fin
         proof = proofs.get(name)
         if proof is not None and proof.passed:
             return Finding(name, "ok", proof.text)
-        # One that gave no answer may well be sound, and the machine busy: it is not installed anew.
+        # What may be sound is not to be installed anew: the machine is busy, or the bundle unfit.
         is_late = proof is not None and proof.is_late
-        fix = None if is_late else remedy(name, is_missing=proof is None, here=here)
+        is_sound = is_late or (proof is not None and proof.is_unfit)
+        fix = None if is_sound else remedy(name, is_missing=proof is None, here=here)
         driver = driver_problem(here) if name in {"tensorrt", *CUDA_PROBES} else None
         if proof is None:
             why = why_not_here(name, here) or driver or "not installed"

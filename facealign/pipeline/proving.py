@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock, Thread
 from typing import IO
 
@@ -43,6 +43,7 @@ class Proof:
         text: What it showed, or in one line why not.
         seconds: That it took, the start of Python included.
         is_late: Whether it failed for want of an answer: the machine may be busy.
+        is_unfit: Whether it works, and the bundle that it was proved on does not on it.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Proof:
     text: str
     seconds: float
     is_late: bool = False
+    is_unfit: bool = False
 
 
 def prove_all(
@@ -127,15 +129,14 @@ def _prove(probe: tuple[str, ...], *, deadline_s: float, running: _Running) -> P
         return Proof(probe[0], passed=False, text=f"no process: {error.strerror}", seconds=0.0)
     if process is None:
         return Proof(probe[0], passed=False, text="was not started", seconds=0.0)
-    is_late, passed, text = _end_of(process, deadline_s=deadline_s, running=running)
-    seconds = time.perf_counter() - started
-    return Proof(probe[0], passed=passed, text=text, seconds=seconds, is_late=is_late)
+    proof = _end_of(process, probe[0], deadline_s=deadline_s, running=running)
+    return replace(proof, seconds=time.perf_counter() - started)
 
 
 def _end_of(
-    process: subprocess.Popen[str], *, deadline_s: float, running: _Running
-) -> tuple[bool, bool, str]:
-    """Return whether a probe had to be ended, whether it passed, and what is to be said of it."""
+    process: subprocess.Popen[str], name: str, *, deadline_s: float, running: _Running
+) -> Proof:
+    """Wait for a probe, end what is left of it, and return what came of it; `seconds` is 0."""
     said, errors = _Heard(process.stdout), _Heard(process.stderr)
     try:
         is_late = _is_late(process, deadline_s)
@@ -145,7 +146,11 @@ def _end_of(
     if _is_late(process, _END_S):
         late += ", and it cannot be ended"
     death = _death(process.returncode or 0, errors.text())
-    return is_late, *_outcome(said.text(), late=late, death=death)
+    lines = [line for line in map(_ours, said.text().splitlines()) if line]
+    last = lines[-1] if lines else {}
+    passed, text = _outcome(last, late=late, death=death)
+    is_unfit = last.get("unfit") is True and not late
+    return Proof(name, passed=passed, text=text, seconds=0, is_late=is_late, is_unfit=is_unfit)
 
 
 def _is_late(process: subprocess.Popen[str], deadline_s: float) -> bool:
@@ -176,10 +181,8 @@ class _Heard:
                     self._lines.append(line)
 
 
-def _outcome(said: str, *, late: str, death: str) -> tuple[bool, str]:
+def _outcome(last: dict[str, object], *, late: str, death: str) -> tuple[bool, str]:
     """Return whether a probe passed, and what it showed, or why not and what it was doing."""
-    lines = [line for line in map(_ours, said.splitlines()) if line]
-    last = lines[-1] if lines else {}
     if "passed" in last and not late:
         return last["passed"] is True, str(last.get("text", ""))
     doing = f", when it was to {last['step']}" if "step" in last else ""

@@ -90,6 +90,17 @@ def test_what_gave_no_answer_is_not_to_be_installed_anew(
     )
 
 
+def test_an_engine_that_a_bundle_does_not_fit_is_not_to_be_installed_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unfit = Proof("openvino", passed=False, text="it works, and", seconds=1, is_unfit=True)
+    monkeypatch.setattr(doctor, "prove_all", lambda *_, **__: {"openvino": unfit})
+
+    found = diagnose(root=write_pc(tmp_path))
+
+    assert engine(found, "openvino") == Finding("openvino", "broken", "it works, and")
+
+
 def test_a_driver_that_is_too_old_is_the_reason(tmp_path: Path, proofs: Say) -> None:
     proofs({"tensorrt": "`cuInit` failed"})
 
