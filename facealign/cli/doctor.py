@@ -96,13 +96,16 @@ def _need_rows(needs: BundleNeeds) -> Iterator[tuple[str, str]]:
             text += f", activations {one} for 1 crop and {most} for {needs.max_batch}"
         if graph.build_s is not None:
             shortest, longest = map(_time_text, graph.build_s)
-            text += f", plan in {shortest} to {longest}"
+            text += f", plan built in {shortest} to {longest} (a guess)"
         yield graph.precision, text
-    yield "sizes", f"{LABEL}: {needs.basis}"
+    yield "sizes", f"{LABEL}, from {needs.basis}"
     if needs.build_memory_bytes is not None and needs.disk_bytes is not None:
         build, disk = size_text(needs.build_memory_bytes), size_text(needs.disk_bytes)
-        yield "to build plans", f"{build} of memory and {disk} of disk; {LABEL}: {MEMORY_BASIS}"
-        yield "build time", f"{LABEL}: {BUILD_BASIS}"
+        yield (
+            "to build plans",
+            f"{build} of memory and {disk} of disk; {LABEL}, from {MEMORY_BASIS}",
+        )
+        yield "build time", f"{LABEL}, from {BUILD_BASIS}"
     if needs.lacking:
         yield "too little", "; ".join(needs.lacking)
     else:

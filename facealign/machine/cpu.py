@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ MATTERING_FLAGS = (
 # MIDR: implementer and part. Source: Linux, arch/arm64/include/asm/cputype.h.
 _ARM_PARTS = {
     (0x41, 0xD03): "Arm Cortex-A53",
+    (0x41, 0xD05): "Arm Cortex-A55",
     (0x41, 0xD07): "Arm Cortex-A57",
     (0x41, 0xD08): "Arm Cortex-A72",
     (0x41, 0xD0B): "Arm Cortex-A76",
@@ -41,8 +43,9 @@ class Cpu:
     """A processor.
 
     Attributes:
-        model: Such as ``AMD EPYC 9654``; None if it does not say.
-        flags: Those of `MATTERING_FLAGS` that it has.
+        model: Such as ``AMD EPYC 9654``; of unlike cores such as ``4 x Arm Cortex-A55, 4 x Arm
+            Cortex-A76``; None if it does not say.
+        flags: Those of `MATTERING_FLAGS` that every core has.
         core_count: Logical cores that the system has.
         allowed_cores: Those that this process may run on.
         quota: How many of them its control group may keep busy; None without a limit.
@@ -58,15 +61,25 @@ class Cpu:
 def read_cpu(root: Path = ROOT) -> Cpu:
     """Return the processor of this machine."""
     text = text_from_file(root / "proc/cpuinfo")
-    flags = set((_field(text, "flags") or _field(text, "Features") or "").split())
+    listed = re.findall(r"^(?:flags|Features)\s*:[ \t]*(.*)$", text, re.MULTILINE)
+    flags = set.intersection(*(set(line.split()) for line in dict.fromkeys(listed or [""])))
     count = len(re.findall(r"^processor\s*:", text, re.MULTILINE)) or os.cpu_count() or 1
     return Cpu(
-        model=_model(text),
+        model=_models(text),
         flags=tuple(flag for flag in MATTERING_FLAGS if flag in flags),
         core_count=count,
         allowed_cores=_allowed(root) or count,
         quota=cpu_quota(root),
     )
+
+
+def _models(cpuinfo: str) -> str | None:
+    """Return the model, or each with its count where big cores and little ones are in one chip."""
+    cores = re.split(r"^(?=processor\s*:)", cpuinfo, flags=re.MULTILINE)
+    found = Counter(filter(None, map(_model, cores)))
+    if len(found) <= 1:
+        return next(iter(found), None)
+    return ", ".join(f"{count} x {model}" for model, count in found.items())
 
 
 def _model(cpuinfo: str) -> str | None:

@@ -19,6 +19,8 @@ _DRIVER = re.compile(r"Kernel Module(?: for \S+)?\s+(\d+(?:\.\d+)+)")
 # The oldest driver of a PC that runs programs of a CUDA. Source: CUDA release notes, table of
 # minor version compatibility; not for Jetson, whose drivers have numbers of their own.
 _OLDEST_DRIVERS = {(580,): 13, (525, 60, 13): 12, (450, 80, 2): 11}
+# Not sys/class/drm: a card whose driver is not loaded is not there.
+_BUS = "sys/bus/pci/devices"
 _SMI_S = 5.0
 _SMI_FIELDS = ("name", "compute_cap", "memory.total", "driver_version")
 
@@ -38,11 +40,12 @@ class Gpus:
     """What the system says of its graphics processors.
 
     Attributes:
-        vendors: Of each, such as ``NVIDIA``; one of a Jetson is not among them.
+        vendors: Of each on the PCI bus, such as ``NVIDIA``; that of a Jetson is not on it.
         models: Names that NVIDIA's driver gives.
         cards: What ``nvidia-smi`` says; it also works where Windows has the driver (WSL).
         driver: Version of NVIDIA's driver, such as ``580.95.05``; None if it is not loaded.
         has_device_files: Whether this process could open one: a container may be given none.
+        has_bus: Whether the PCI bus is to be seen, and with it what a container is not given.
     """
 
     vendors: tuple[str, ...]
@@ -50,6 +53,7 @@ class Gpus:
     cards: tuple[SmiGpu, ...]
     driver: str | None
     has_device_files: bool
+    has_bus: bool
 
     @property
     def has_nvidia(self) -> bool:
@@ -59,8 +63,8 @@ class Gpus:
 
 def read_gpus(root: Path = ROOT) -> Gpus:
     """Return the graphics processors of this machine; ``nvidia-smi`` is asked for `ROOT` alone."""
-    files = sorted((root / "sys/class/drm").glob("card[0-9]*/device/vendor"))
-    numbers = [line_from_file(file) or "" for file in files]
+    bus = sorted((root / _BUS).glob("*"))
+    numbers = [line_from_file(each / "vendor") or "" for each in bus if _is_display(each)]
     cards = ask_nvidia_smi() if root == ROOT else ()
     driver = _driver(text_from_file(root / "proc/driver/nvidia/version"))
     return Gpus(
@@ -69,7 +73,9 @@ def read_gpus(root: Path = ROOT) -> Gpus:
         cards=cards,
         driver=driver or next((card.driver for card in cards if card.driver), None),
         has_device_files=any((root / "dev").glob("nvidia[0-9]*"))
-        or any((root / "dev").glob("nvhost-*gpu")),
+        or any((root / "dev").glob("nvhost-*gpu"))
+        or (root / "dev/dxg").exists(),  # of Windows (WSL)
+        has_bus=bool(bus),
     )
 
 
@@ -100,6 +106,11 @@ def cuda_of_driver(driver: str) -> int | None:
     return next((cuda for oldest, cuda in _OLDEST_DRIVERS.items() if numbers >= oldest), None)
 
 
+def _is_display(device: Path) -> bool:
+    """Return whether its class is a display controller of PCI, with a screen or without."""
+    return (line_from_file(device / "class") or "").startswith("0x03")
+
+
 def _models(root: Path) -> list[str]:
     files = sorted((root / "proc/driver/nvidia/gpus").glob("*/information"))
     found = (re.search(r"^Model:\s*(.+)$", text_from_file(file), re.MULTILINE) for file in files)
@@ -115,7 +126,9 @@ def _smi_gpu(line: str) -> SmiGpu | None:
     parts = [part.strip() for part in line.split(",")]
     if len(parts) != len(_SMI_FIELDS):
         return None
-    name, capability, memory, driver = (None if "N/A" in part else part for part in parts)
+    # `N/A`, `[N/A]`, `[Not Supported]` and `[Unknown Error]` are what it does not know.
+    known = (None if part == "N/A" or part.startswith("[") else part for part in parts)
+    name, capability, memory, driver = known
     if not name:
         return None
     mib = int(memory) if memory and memory.isdecimal() else None

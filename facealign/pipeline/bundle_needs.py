@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from facealign.bundle import Bundle
 from facealign.errors import UsageError
+from facealign.machine.facts import size_text
 from facealign.runtime.tensorrt.build_bundle import plan_precisions
 from facealign.runtime.tensorrt.build_options import BuildOptions
 
@@ -26,19 +27,21 @@ __all__ = [
 ]
 
 Seconds = tuple[float, float]
-"""The shortest and the longest that it is likely to take."""
+"""The ends of a range that is a guess from two logs; what it takes may lie outside."""
 
 LABEL = "estimate, not measured"
 _WITH_GRAPH = "the graph's tensors: the largest sum that is alive at once, nothing fused"
 _WITHOUT_GRAPH = "the size of the file; onnx, which reads the tensors, is not installed"
 BUILD_BASIS = (
-    "ResNet-50 of 176 nodes and 4.1 G multiply-accumulates took 10.7 s on an RTX 3070 with "
-    "TensorRT 10.9 and 120 s on a Jetson Thor with 10.13 (OE4T/meta-tegra#2120), by nodes; a third "
-    "to three times that, and up to six times on other Jetsons"
+    "two public logs alone, in which ResNet-50 (176 nodes, 4.1 G multiply-accumulates) took 10.7 s "
+    "on an RTX 3070 with TensorRT 10.9 and 120 s on a Jetson Thor with 10.13 "
+    "(OE4T/meta-tegra#2120), scaled by nodes; the range is a guess: a third of that to three "
+    "times, on a Jetson to six, and higher for heavier nodes"
 )
 MEMORY_BASIS = (
     "workspace, weights twice, activations of the largest batch, and the builder's own kernels as "
-    "logs show them: 1.2 GiB on a Jetson (OE4T/meta-tegra#2120), 2.6 GiB on a PC (TensorRT 10.9)"
+    "one log each shows them: 1.2 GiB on a Jetson (OE4T/meta-tegra#2120), 2.6 GiB on a PC "
+    "(TensorRT 10.9)"
 )
 _RESNET_NODES, _RESNET_MACS = 176, 4.1e9
 _PC_S, _JETSON_S = 10.7, 120.0
@@ -187,8 +190,4 @@ def _lacking_to_run(graphs: tuple[GraphNeeds, ...], there: int | None) -> Iterat
 
 def _lacking(what: str, wanted: int | None, there: int | None) -> Iterator[str]:
     if wanted is not None and there is not None and wanted > there:
-        yield f"{what}: {_text(wanted)} wanted, {_text(there)} there"
-
-
-def _text(size_bytes: int) -> str:
-    return f"{size_bytes / 2**30:.1f} GiB"
+        yield f"{what}: {size_text(wanted)} wanted, {size_text(there)} there"

@@ -10,12 +10,9 @@ from facealign.machine.packages import installed_versions
 
 if TYPE_CHECKING:  # a device may have no engine that needs it
     from facealign.pipeline.probes import Step
-    from facealign.runtime.tensorrt.device import Device
+    from facealign.runtime.tensorrt.device import Device, DeviceInfo
 
-__all__ = ["OLDEST_TENSORRT", "probe_crossing", "probe_nvrtc", "probe_tensorrt"]
-
-OLDEST_TENSORRT = (10, 3)
-"""The first release that plans are built with."""
+__all__ = ["probe_crossing", "probe_nvrtc", "probe_tensorrt"]
 
 _KERNELS = "crop.cu"
 _ORIN = (8, 7)  # what NVRTC compiles for where there is no device to ask
@@ -24,26 +21,10 @@ _SIZE = 2**20
 
 def probe_tensorrt(step: Step) -> str:
     """Open TensorRT's library on the GPU, and return both."""
-    from facealign.runtime.tensorrt.device import open_device
-    from facealign.runtime.tensorrt.library import import_tensorrt, tensorrt_version
-    from facealign.runtime.tensorrt.messages import Messages
+    from facealign.runtime.tensorrt.proof import prove_tensorrt
 
-    step("import tensorrt")
-    trt = import_tensorrt()
-    version = tensorrt_version(trt)
-    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_TENSORRT:
-        oldest = ".".join(map(str, OLDEST_TENSORRT))
-        raise BackendError(f"TensorRT {version} is older than {oldest}, the first that can be used")
-    # First: without a GPU, making a Runtime of TensorRT ends the process.
-    step("open the GPU")
-    with closing(open_device(back="ctypes")) as device:
-        step("make a Runtime of TensorRT")
-        device.make_current()
-        messages = Messages(trt)
-        runtime = trt.Runtime(messages.logger)
-        if runtime is None:
-            raise messages.failure("make a Runtime")
-        return f"TensorRT {version} on {_device_text(device)}"
+    version, info = prove_tensorrt(step)
+    return f"TensorRT {version} on {_device_text(info)}"
 
 
 def probe_crossing(back: Literal["pycuda", "ctypes"], step: Step) -> str:
@@ -59,7 +40,7 @@ def probe_crossing(back: Literal["pycuda", "ctypes"], step: Step) -> str:
         step("copy there and back")
         _cross(device)
         version = installed_versions((back,)).get(back)
-        return f"{f'{back} {version}, ' if version else ''}{_device_text(device)}"
+        return f"{f'{back} {version}, ' if version else ''}{_device_text(device.info)}"
 
 
 def probe_nvrtc(step: Step) -> str:
@@ -98,8 +79,7 @@ def _cross(device: Device) -> None:
             raise BackendError("bytes that were copied to the GPU and back are others")
 
 
-def _device_text(device: Device) -> str:
-    info = device.info
+def _device_text(info: DeviceInfo) -> str:
     capability, driver = (
         ".".join(map(str, each)) for each in (info.compute_capability, info.driver_version)
     )

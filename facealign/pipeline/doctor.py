@@ -99,7 +99,7 @@ def diagnose(
     """
     with progress.stage("machine") as stage:
         facts = machine_facts(root)
-        here = read_situation(read_system(root).container, root)
+        here = read_situation(read_system(root), root)
         targets = _targets(here, root)
         stage.say(", ".join(target.name for target in targets))
     with progress.stage("prove") as stage:
@@ -168,12 +168,16 @@ def _finder(proofs: Mapping[str, Proof], here: Situation) -> Callable[[str], Fin
         proof = proofs.get(name)
         if proof is not None and proof.passed:
             return Finding(name, "ok", proof.text)
-        fix = remedy(name, is_missing=proof is None, here=here)
+        # What may be sound is not to be installed anew: the machine is busy, or the bundle unfit.
+        is_late = proof is not None and proof.is_late
+        is_sound = is_late or (proof is not None and proof.is_unfit)
+        fix = None if is_sound else remedy(name, is_missing=proof is None, here=here)
         driver = driver_problem(here) if name in {"tensorrt", *CUDA_PROBES} else None
         if proof is None:
             why = why_not_here(name, here) or driver or "not installed"
             return Finding(name, "missing", why, fix)
         text = f"{driver}; {proof.text}" if driver else proof.text
+        text += "; if this machine was busy, ask again when it is not" if is_late else ""
         return Finding(name, "broken", text, fix)
 
     return finding

@@ -10,6 +10,7 @@ from facealign.machine.gpu import Gpus, cuda_of_driver, read_gpus
 from facealign.machine.jetson import Jetson, read_jetson
 from facealign.machine.libraries import cuda_version
 from facealign.machine.packages import Python, dist_packages_with, installed_versions, read_python
+from facealign.machine.system import System
 
 __all__ = ["Situation", "driver_problem", "read_situation", "remedy", "why_not_here"]
 
@@ -19,6 +20,12 @@ _COMPILE = ("onnx", "onnx_ir", "onnxscript", "onnxsim", "safetensors", "torch")
 _CUDA_PARTS = ("tensorrt", "cuda by pycuda", "cuda by ctypes", "nvrtc")
 _LEAST_CUDA = 12  # of TensorRT 10.3 and later on a PC
 _OLDEST_L4T = (36, 4)  # JetPack 6.1, the first with TensorRT 10.3
+_CUDA_OF_L4T = {"36": "12.6", "38": "13.0", "39": "13.2"}  # of JetPack 6.1 on, 7.0 and 7.2
+# How a container is given the GPUs of its host. Source: NVIDIA Container Toolkit.
+_WITH_GPU = {
+    "Docker": "docker run --gpus all ...",
+    "Podman": "podman run --device nvidia.com/gpu=all ...",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,7 @@ class Situation:
         cuda: Version of the toolkit; None without one.
         container: Kind of container; None outside of one.
         has_two_runtimes: Whether two distributions of ONNX Runtime overwrite each other.
+        is_ubuntu: Which alone has a command that installs the driver that fits.
     """
 
     jetson: Jetson | None
@@ -42,9 +50,16 @@ class Situation:
     cuda: str | None
     container: str | None
     has_two_runtimes: bool
+    is_ubuntu: bool
+
+    @property
+    def is_withheld(self) -> bool:
+        """Return whether a container sees a PC's card, and was given none to use."""
+        is_pc = self.jetson is None and self.gpus.has_nvidia
+        return is_pc and self.container is not None and not self.gpus.has_device_files
 
 
-def read_situation(container: str | None, root: Path = ROOT) -> Situation:
+def read_situation(system: System, root: Path = ROOT) -> Situation:
     """Return the situation of this machine."""
     return Situation(
         jetson=read_jetson(root),
@@ -52,16 +67,19 @@ def read_situation(container: str | None, root: Path = ROOT) -> Situation:
         python=read_python(),
         bindings=dist_packages_with("tensorrt", root),
         cuda=cuda_version(root),
-        container=container,
+        container=system.container,
         has_two_runtimes=len(installed_versions(("onnxruntime", "onnxruntime-gpu"))) > 1,
+        is_ubuntu=(system.name or "").startswith("Ubuntu"),
     )
 
 
 def why_not_here(name: str, here: Situation) -> str | None:
     """Return why a part has nothing to run on here, so that nothing need be installed."""
-    if name not in _CUDA_PARTS or here.jetson is not None or here.gpus.has_nvidia:
+    if name not in _CUDA_PARTS or here.jetson is not None:
         return None
-    inside = ", or this container was given none" if here.container else ""
+    if here.gpus.has_nvidia:
+        return "this container was given no GPU" if here.is_withheld else None
+    inside = ", or this container was given none" if _may_hide(here) else ""
     return f"this machine has no NVIDIA GPU{inside}"
 
 
@@ -90,8 +108,9 @@ def remedy(name: str, *, is_missing: bool, here: Situation) -> str | None:
     if why_not_here(name, here) is not None:
         return _with_gpu(here)
     if name in _CUDA_PARTS:
-        found = _driver_remedy(here) if here.jetson is None else None
-        return found or (_jetson if here.jetson is not None else _pc)(name, is_missing, here)
+        if driver_problem(here) is not None:
+            return _driver_remedy(here)
+        return (_jetson if here.jetson is not None else _pc)(name, is_missing, here)
     if name == "onnxruntime" and here.has_two_runtimes:
         again = "pip install --force-reinstall onnxruntime"
         return f"pip uninstall --yes onnxruntime onnxruntime-gpu && {again}"
@@ -101,17 +120,24 @@ def remedy(name: str, *, is_missing: bool, here: Situation) -> str | None:
     return f'pip install "facealign[{extra}]"'
 
 
+def _may_hide(here: Situation) -> bool:
+    """Return whether there may be a GPU that this container does not see: others are on the bus."""
+    return here.container is not None and not here.gpus.has_bus
+
+
 def _with_gpu(here: Situation) -> str | None:
-    """Return how a container is given the GPU that its host may have."""
-    return "docker run --gpus all ..." if here.container == "Docker" else None
+    """Return how a container is given the GPU that its host has, or may have."""
+    is_there = here.is_withheld or _may_hide(here)
+    return _WITH_GPU.get(here.container or "") if is_there else None
 
 
 def _driver_remedy(here: Situation) -> str | None:
-    """Return what to do about a PC's driver, if it is that; a container's is its host's."""
-    if driver_problem(here) is None:
+    """Return what to do about a PC's driver; a container's is its host's, out of reach."""
+    if here.container is not None:
         return None
-    is_hidden = here.gpus.driver is None and here.container is not None
-    return _with_gpu(here) if is_hidden else "sudo ubuntu-drivers install"
+    if here.is_ubuntu:
+        return "sudo ubuntu-drivers install"
+    return "install NVIDIA's driver: nvidia.com/drivers"
 
 
 def _pc(name: str, is_missing: bool, here: Situation) -> str | None:
@@ -120,7 +146,7 @@ def _pc(name: str, is_missing: bool, here: Situation) -> str | None:
         # From CUDA 13 on the wheel has no number in its name.
         return f"pip install nvidia-cuda-nvrtc{'' if cuda > _LEAST_CUDA else f'-cu{cuda}'}"
     if name == "cuda by ctypes":
-        return "sudo modprobe nvidia_uvm" if here.container is None else _with_gpu(here)
+        return "sudo modprobe nvidia_uvm" if here.container is None else None
     if name == "cuda by pycuda":
         return 'pip install --force-reinstall --no-binary pycuda "pycuda>=2025.1.2"'
     if cuda > _LEAST_CUDA:
@@ -133,8 +159,8 @@ def _pc(name: str, is_missing: bool, here: Situation) -> str | None:
 def _jetson(name: str, is_missing: bool, here: Situation) -> str | None:
     jetson = here.jetson
     if name == "nvrtc":
-        number = "-".join((here.cuda or "12.6").split(".")[:2])
-        return f"sudo apt install cuda-nvrtc-{number}"
+        cuda = here.cuda or _CUDA_OF_L4T.get(((jetson and jetson.l4t) or "").partition(".")[0])
+        return f"sudo apt install cuda-nvrtc-{'-'.join(cuda.split('.')[:2])}" if cuda else None
     if name == "cuda by pycuda":
         return 'PATH=/usr/local/cuda/bin:$PATH pip install "pycuda>=2025.1.2"'
     if here.container is not None and not here.gpus.has_device_files:
@@ -152,7 +178,8 @@ def _bindings(is_missing: bool, here: Situation) -> str:
     if not here.bindings:
         return "sudo apt install python3-libnvinfer"
     if not is_missing:
-        return "sudo apt install --reinstall python3-libnvinfer libnvinfer10"
+        major = ((here.jetson and here.jetson.tensorrt) or "10").partition(".")[0]
+        return f"sudo apt install --reinstall python3-libnvinfer libnvinfer{major}"
     if python.short not in here.bindings:
         version = max(here.bindings, key=_pair)
         return f"python{version} -m venv --system-site-packages .venv"

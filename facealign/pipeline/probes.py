@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
-from facealign.errors import BackendError
+from facealign.errors import FacealignError
 from facealign.machine.packages import installed_versions
 
 __all__ = ["CUDA_PROBES", "LIBRARY_PROBES", "main", "probe_engine"]
@@ -33,12 +33,15 @@ _MAX_TEXT = 600
 def main(arguments: Sequence[str]) -> None:
     """Run the probe that `arguments` begin with, and write what came of it to stdout."""
     name, *rest = arguments
+    is_unfit = False
     try:
         text, passed = _run(name, rest, _step), True
     except Exception as error:  # noqa: BLE001  # whatever a library raises is the answer
-        kind = "" if isinstance(error, BackendError) else f"{type(error).__name__}: "
-        text, passed = f"{kind}{error}", False
-    _write({"passed": passed, "text": " ".join(text.split())[:_MAX_TEXT]})
+        text, passed = _error_text(error), False
+        is_unfit = bool(rest) and _works_on_a_probe(name)
+        text = f"it works, and {Path(rest[0]).name} does not on it: {text}" if is_unfit else text
+    said = " ".join(text.split())[:_MAX_TEXT]
+    _write({"passed": passed, "unfit": is_unfit, "text": said})
     sys.stdout.flush()
     os._exit(0)  # a library that crashes while it is unloaded has done its work before
 
@@ -69,6 +72,19 @@ def probe_engine(name: str, step: Step, *, folder: Path | None) -> str:
         f"{_versions(name)}golden crops of {'a probe' if folder is None else place.name}, "
         f"{precision}: {far.max_px:.4f} px off, {far.allowed_px:g} px allowed"
     )
+
+
+def _works_on_a_probe(name: str) -> bool:
+    """Return whether an engine works, that failed on a bundle; whatever it raises is known then."""
+    try:
+        _run(name, (), _step)
+    except Exception:  # noqa: BLE001  # as above
+        return False
+    return True
+
+
+def _error_text(error: Exception) -> str:
+    return f"{'' if isinstance(error, FacealignError) else f'{type(error).__name__}: '}{error}"
 
 
 def _run(name: str, rest: Sequence[str], step: Step) -> str:

@@ -10,8 +10,9 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from threading import Lock
+from dataclasses import dataclass, field, replace
+from threading import Lock, Thread
+from typing import IO
 
 __all__ = ["DEADLINE_S", "Proof", "prove_all"]
 
@@ -24,6 +25,7 @@ from facealign.pipeline.probes import main
 main(sys.argv[2:])
 """
 _WORKERS = 2
+_END_S = 5.0  # for what was killed; a process that waits for a driver that hangs cannot be
 # What a library does that was built for another machine, or runs out of memory.
 _SIGNALS = {
     "SIGILL": "an instruction that this CPU does not have: it was built for another one",
@@ -40,12 +42,16 @@ class Proof:
         passed: Whether it did all that it should.
         text: What it showed, or in one line why not.
         seconds: That it took, the start of Python included.
+        is_late: Whether it failed for want of an answer: the machine may be busy.
+        is_unfit: Whether it works, and the bundle that it was proved on does not on it.
     """
 
     name: str
     passed: bool
     text: str
     seconds: float
+    is_late: bool = False
+    is_unfit: bool = False
 
 
 def prove_all(
@@ -123,23 +129,60 @@ def _prove(probe: tuple[str, ...], *, deadline_s: float, running: _Running) -> P
         return Proof(probe[0], passed=False, text=f"no process: {error.strerror}", seconds=0.0)
     if process is None:
         return Proof(probe[0], passed=False, text="was not started", seconds=0.0)
+    proof = _end_of(process, probe[0], deadline_s=deadline_s, running=running)
+    return replace(proof, seconds=time.perf_counter() - started)
+
+
+def _end_of(
+    process: subprocess.Popen[str], name: str, *, deadline_s: float, running: _Running
+) -> Proof:
+    """Wait for a probe, end what is left of it, and return what came of it; `seconds` is 0."""
+    said, errors = _Heard(process.stdout), _Heard(process.stderr)
     try:
-        said, errors = process.communicate(timeout=deadline_s)
-        late = ""
-    except subprocess.TimeoutExpired:
-        running.end(process)
-        said, errors = process.communicate()
-        late = f"no answer in {deadline_s:g} s"
+        is_late = _is_late(process, deadline_s)
     finally:
         running.end(process)
-    passed, text = _outcome(said, late=late, death=_death(process.returncode, errors))
-    return Proof(probe[0], passed=passed, text=text, seconds=time.perf_counter() - started)
-
-
-def _outcome(said: str, *, late: str, death: str) -> tuple[bool, str]:
-    """Return whether a probe passed, and what it showed, or why not and what it was doing."""
-    lines = [line for line in map(_ours, said.splitlines()) if line]
+    late = f"no answer in {deadline_s:g} s" if is_late else ""
+    if _is_late(process, _END_S):
+        late += ", and it cannot be ended"
+    death = _death(process.returncode or 0, errors.text())
+    lines = [line for line in map(_ours, said.text().splitlines()) if line]
     last = lines[-1] if lines else {}
+    passed, text = _outcome(last, late=late, death=death)
+    is_unfit = last.get("unfit") is True and not late
+    return Proof(name, passed=passed, text=text, seconds=0, is_late=is_late, is_unfit=is_unfit)
+
+
+def _is_late(process: subprocess.Popen[str], deadline_s: float) -> bool:
+    try:
+        process.wait(deadline_s)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+class _Heard:
+    """What a process writes, while it does: what it has started may keep the pipe open for long."""
+
+    def __init__(self, stream: IO[str] | None) -> None:
+        self._stream = stream
+        self._lines: list[str] = []
+        self._thread = Thread(target=self._listen, daemon=True)
+        self._thread.start()
+
+    def text(self) -> str:
+        self._thread.join(_END_S)
+        return "".join(self._lines)
+
+    def _listen(self) -> None:
+        if self._stream is not None:
+            with self._stream as stream:
+                for line in stream:
+                    self._lines.append(line)
+
+
+def _outcome(last: dict[str, object], *, late: str, death: str) -> tuple[bool, str]:
+    """Return whether a probe passed, and what it showed, or why not and what it was doing."""
     if "passed" in last and not late:
         return last["passed"] is True, str(last.get("text", ""))
     doing = f", when it was to {last['step']}" if "step" in last else ""
@@ -168,12 +211,10 @@ def _death(code: int, errors: str) -> str:
 
 
 def _kill(process: subprocess.Popen[str]) -> None:
-    """End a process and what it started, unless it has ended and its number may be another's."""
-    if process.returncode is not None:
-        return
+    """End a process and what it started, also where it has ended and left that behind."""
     try:
         if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
+            os.killpg(process.pid, signal.SIGKILL)  # its number is not another's so soon
         else:
             process.kill()
     except OSError:

@@ -25,6 +25,11 @@ def our_modules() -> dict[str, Module]:
 
 
 @cache
+def all_modules() -> dict[str, Module]:
+    return read_modules(ROOT, "facealign")
+
+
+@cache
 def our_uses() -> Found:
     return collect(our_modules(), reduced_apis(), DECLARED)
 
@@ -57,13 +62,29 @@ def test_every_file_that_speaks_of_tensorrt_is_seen_to_use_it() -> None:
 
 def test_no_other_code_of_ours_imports_tensorrt() -> None:
     inside = {module.path for module in our_modules().values()}
-    importing = {
-        module.path
-        for module in read_modules(ROOT, "facealign").values()
-        if _imports_tensorrt(module)
-    }
+    importing = {module.path for module in all_modules().values() if _imports_tensorrt(module)}
 
     assert importing - inside == set()
+
+
+def test_no_other_code_of_ours_takes_a_member_of_tensorrt() -> None:
+    inside = {module.path for module in our_modules().values()}
+    others = [each for each in all_modules().values() if each.path not in inside]
+
+    taking = [each.path for each in others if _names_tensorrt(each) or _asks_for_tensorrt(each)]
+
+    assert others
+    assert taking == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["trt.Runtime(logger)", "self.trt.Runtime", "library.import_tensorrt()", "import_tensorrt()"],
+)
+def test_a_file_that_takes_a_member_of_tensorrt_is_told(line: str) -> None:
+    module = scope_from_source(line)["sample"]
+
+    assert _names_tensorrt(module) or _asks_for_tensorrt(module)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -117,6 +138,14 @@ def _names_tensorrt(module: Module) -> bool:
     """Return whether a file takes a member of the module, by the name that our code gives it."""
     attributes = (node for node in ast.walk(module.tree) if isinstance(node, ast.Attribute))
     return any(ast.unparse(node.value).rpartition(".")[2] == "trt" for node in attributes)
+
+
+def _asks_for_tensorrt(module: Module) -> bool:
+    """Return whether a file asks for the module, which it may then call by any name."""
+    return any(
+        "import_tensorrt" in {getattr(node, "id", ""), getattr(node, "attr", "")}
+        for node in ast.walk(module.tree)
+    )
 
 
 def _imports_tensorrt(module: Module) -> bool:

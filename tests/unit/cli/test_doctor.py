@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from facealign.bundle import read_bundle
+from facealign.cli.doctor import _need_rows
 from facealign.pipeline import doctor as pipeline_doctor
+from facealign.pipeline.bundle_needs import bundle_needs
 from facealign.pipeline.proving import Proof
 from tests.unit.cli.conftest import RunCli
 
+ESTIMATES = ("sizes", "to build plans", "build time")
 FEW = ("jinja2",)  # to import torch and onnxsim takes seconds
 
 
@@ -52,6 +57,21 @@ def test_doctor_proves_engines_on_the_bundle_and_says_what_it_needs(
     assert code == 0
     assert f"golden crops of {tiny_bundle.name}, fp32" in out
     assert "estimate, not measured" in out
+
+
+def test_needs_of_a_build_are_ranges_and_said_to_be_estimates(tiny_bundle: Path) -> None:
+    needs = bundle_needs(
+        read_bundle(tiny_bundle), is_jetson=True, has_gpu=True, memory_bytes=2**20, disk_bytes=None
+    )
+
+    rows = dict(_need_rows(needs))
+
+    assert re.search(r", plan built in \d+ \w+ to \d+ \w+ \(a guess\)$", rows["fp32"])
+    assert {rows[name].split(", from ")[0].split("; ")[-1] for name in ESTIMATES} == {
+        "estimate, not measured"
+    }
+    assert "two public logs alone" in rows["build time"]
+    assert rows["too little"].startswith("memory to ")
 
 
 def test_doctor_prints_one_json_object(run_cli: RunCli, tiny_bundle: Path) -> None:

@@ -198,6 +198,12 @@ def write_jetson(root: Path, jetpack: str) -> Path:
     )
 
 
+def pci_device(address: str, *, vendor: str, kind: str = "0x030000") -> dict[str, str | bytes]:
+    """Return the files of a device on the PCI bus, by default of a graphics card."""
+    folder = f"sys/bus/pci/devices/0000:{address}"
+    return {f"{folder}/vendor": f"{vendor}\n", f"{folder}/class": f"{kind}\n"}
+
+
 def write_pc(root: Path, *, driver: str = "580.95.05") -> Path:
     """Write a PC with an NVIDIA card, on which CUDA is not installed."""
     version = f"NVRM version: NVIDIA UNIX x86_64 Kernel Module  {driver}  Wed Aug 13 2025\n"
@@ -210,8 +216,10 @@ def write_pc(root: Path, *, driver: str = "580.95.05") -> Path:
             "proc/driver/nvidia/version": version,
             "proc/driver/nvidia/gpus/0000:01:00.0/information": "Model: \t\t NVIDIA RTX A4000\n",
             "proc/meminfo": _MEMORY,
-            "sys/class/drm/card0/device/vendor": "0x8086\n",
-            "sys/class/drm/card1/device/vendor": "0x10de\n",
+            **pci_device("00:00.0", vendor="0x8086", kind="0x060000"),
+            **pci_device("00:02.0", vendor="0x8086"),
+            **pci_device("01:00.0", vendor="0x10de", kind="0x030200"),
+            **pci_device("01:00.1", vendor="0x10de", kind="0x040300"),
         },
     )
 
@@ -241,7 +249,8 @@ def write_garbage(root: Path) -> Path:
         *("etc/nv_tegra_release", "etc/os-release", "etc/nvpmodel.conf", "etc/ld.so.conf"),
         *("proc/cpuinfo", "proc/meminfo", "proc/device-tree/model", "proc/self/cgroup"),
         *("proc/driver/nvidia/version", "proc/device-tree/compatible", "proc/self/status"),
-        *("sys/class/drm/card0/device/vendor", "sys/fs/cgroup/cpu.max", "sys/fs/cgroup/memory.max"),
+        *("sys/bus/pci/devices/0/vendor", "sys/bus/pci/devices/0/class"),
+        *("sys/fs/cgroup/cpu.max", "sys/fs/cgroup/memory.max"),
         *("sys/class/thermal/thermal_zone0/temp", "usr/local/cuda/version.json"),
         *("var/lib/dpkg/status", "var/lib/nvpmodel/status"),
     )

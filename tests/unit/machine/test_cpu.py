@@ -41,6 +41,19 @@ def test_read_cpu_of_an_unknown_core_gives_its_numbers(tmp_path: Path) -> None:
     )
 
 
+def test_unlike_cores_are_counted_and_only_what_all_can_do_is_told(tmp_path: Path) -> None:
+    little, big = (
+        f"processor : {{}}\nFeatures : asimd{flags}\nCPU implementer : 0x41\nCPU part : {part}\n\n"
+        for flags, part in (("", "0xd05"), (" asimddp", "0xd0b"))
+    )
+    info = little.format(0) + little.format(1) + big.format(2)
+
+    cpu = read_cpu(write_files(tmp_path, {"proc/cpuinfo": info}))
+
+    assert cpu.model == "2 x Arm Cortex-A55, 1 x Arm Cortex-A76"
+    assert (cpu.flags, cpu.core_count) == (("asimd",), 3)
+
+
 @pytest.mark.parametrize(
     ("cores", "expected"),
     [("0-3,8", 5), ("2", 1), ("0-1", 2), ("nonsense", 2)],

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
+from facealign.machine import gpu
 from facealign.machine.gpu import Gpus, SmiGpu, ask_nvidia_smi, cuda_of_driver, read_gpus
-from tests.unit.machine.machines import write_files, write_garbage, write_pc
+from tests.unit.machine.machines import (
+    pci_device,
+    write_files,
+    write_garbage,
+    write_pc,
+)
 
 
 def test_read_gpus_of_a_pc(tmp_path: Path) -> None:
@@ -17,6 +24,7 @@ def test_read_gpus_of_a_pc(tmp_path: Path) -> None:
         cards=(),
         driver="580.95.05",
         has_device_files=True,
+        has_bus=True,
     )
 
 
@@ -36,10 +44,22 @@ def test_the_driver_is_read_in_every_form(tmp_path: Path, line: str, version: st
 
 
 def test_an_unknown_vendor_is_named_by_its_number(tmp_path: Path) -> None:
-    root = write_files(tmp_path, {"sys/class/drm/card0/device/vendor": "0x1234\n"})
+    root = write_files(tmp_path, pci_device("00:02.0", vendor="0x1234"))
 
     assert read_gpus(root).vendors == ("PCI vendor 0x1234",)
     assert not read_gpus(root).has_nvidia
+
+
+def test_a_card_without_a_driver_is_seen_on_the_bus(tmp_path: Path) -> None:
+    root = write_files(tmp_path, pci_device("01:00.0", vendor="0x10de", kind="0x030200"))
+
+    assert (read_gpus(root).has_nvidia, read_gpus(root).driver) == (True, None)
+
+
+def test_a_sound_device_of_nvidia_is_no_gpu(tmp_path: Path) -> None:
+    root = write_files(tmp_path, pci_device("01:00.1", vendor="0x10de", kind="0x040300"))
+
+    assert (read_gpus(root).has_nvidia, read_gpus(root).has_bus) == (False, True)
 
 
 def test_read_gpus_of_garbage_has_no_nvidia(tmp_path: Path) -> None:
@@ -70,6 +90,10 @@ _SMI = {
     ),
     "no driver": ("echo 'NVIDIA-SMI has failed'; exit 9", ()),
     "nonsense": ("echo nonsense", ()),
+    "old driver": (
+        "echo 'Tesla K80, [Not Supported], [Unknown Error], 470.82.01'",
+        (SmiGpu("Tesla K80", None, None, "470.82.01"),),
+    ),
 }
 
 
@@ -83,6 +107,20 @@ def test_ask_nvidia_smi_reads_what_it_prints(
     monkeypatch.setenv("PATH", str(tmp_path))
 
     assert ask_nvidia_smi() == expected
+
+
+def test_an_nvidia_smi_that_hangs_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\nexec /bin/sleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(gpu, "_SMI_S", 0.1)
+    started = time.perf_counter()
+
+    assert ask_nvidia_smi() == ()
+    assert time.perf_counter() - started < 30
 
 
 def test_ask_nvidia_smi_says_nothing_where_it_is_not(

@@ -80,7 +80,7 @@ def test_too_little_memory_and_disk_are_told(bundle: Bundle) -> None:
 
     assert lacking == (
         "memory to build plans: 2.2 GiB wanted, 1.0 GiB there",
-        "disk for plans: 0.0 GiB wanted, 0.0 GiB there",
+        "disk for plans: 4.0 MiB wanted, 1.0 MiB there",
     )
 
 

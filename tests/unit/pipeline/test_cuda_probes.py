@@ -9,6 +9,7 @@ import pytest
 import facealign.runtime.tensorrt.device as device_package
 from facealign.errors import BackendError
 from facealign.pipeline.cuda_probes import probe_crossing, probe_nvrtc, probe_tensorrt
+from facealign.runtime.tensorrt import proof
 from facealign.runtime.tensorrt.device import PinnedBuffer, Stream
 from facealign.runtime.tensorrt.kernels import nvrtc as nvrtc_module
 from tests.doubles.cuda import NvrtcDouble
@@ -36,34 +37,14 @@ def _put(monkeypatch: pytest.MonkeyPatch, device: HostDevice | None) -> None:
 
 
 def test_tensorrt_is_proved_by_a_runtime_on_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    device, steps = HostDevice(), list[str]()
-    _put(monkeypatch, device)
+    device = HostDevice()
+    monkeypatch.setattr(proof, "open_device", lambda **_: device)
     monkeypatch.setitem(sys.modules, "tensorrt", TensorrtDouble("10.3", device).module)
 
-    text = probe_tensorrt(steps.append)
+    text = probe_tensorrt(lambda _: None)
 
     assert text.startswith("TensorRT 10.3.0 on ")
     assert "compute capability" in text
-    assert steps == ["import tensorrt", "open the GPU", "make a Runtime of TensorRT"]
-
-
-def test_tensorrt_makes_no_runtime_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    steps = list[str]()
-    _put(monkeypatch, None)
-    monkeypatch.setitem(sys.modules, "tensorrt", TensorrtDouble("10.3", None).module)
-
-    with pytest.raises(BackendError, match="there is no driver"):
-        probe_tensorrt(steps.append)
-    assert steps[-1] == "open the GPU"
-
-
-def test_a_tensorrt_that_is_too_old_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = TensorrtDouble("10.3", None).module
-    monkeypatch.setattr(module, "__version__", "8.6.2")
-    monkeypatch.setitem(sys.modules, "tensorrt", module)
-
-    with pytest.raises(BackendError, match=r"8\.6\.2 is older than 10\.3"):
-        probe_tensorrt(lambda _: None)
 
 
 def test_bytes_cross_to_the_gpu_and_back(monkeypatch: pytest.MonkeyPatch) -> None:

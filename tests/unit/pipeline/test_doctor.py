@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from facealign.bundle import read_bundle
+from facealign.machine.system import read_system
 from facealign.pipeline import doctor
 from facealign.pipeline.doctor import Diagnosis, Finding, diagnose
 from facealign.pipeline.doctor_remedy import read_situation
@@ -74,6 +75,32 @@ def test_an_engine_that_was_not_there_to_prove_is_missing(tmp_path: Path, proofs
     )
 
 
+def test_what_gave_no_answer_is_not_to_be_installed_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = Proof("torch", passed=False, text="no answer in 30 s", seconds=30, is_late=True)
+    monkeypatch.setattr(doctor, "prove_all", lambda *_, **__: {"torch": late})
+
+    found = diagnose(root=write_pc(tmp_path)).workstation
+
+    assert next(each for each in found if each.name == "torch") == Finding(
+        "torch",
+        "broken",
+        "no answer in 30 s; if this machine was busy, ask again when it is not",
+    )
+
+
+def test_an_engine_that_a_bundle_does_not_fit_is_not_to_be_installed_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unfit = Proof("openvino", passed=False, text="it works, and", seconds=1, is_unfit=True)
+    monkeypatch.setattr(doctor, "prove_all", lambda *_, **__: {"openvino": unfit})
+
+    found = diagnose(root=write_pc(tmp_path))
+
+    assert engine(found, "openvino") == Finding("openvino", "broken", "it works, and")
+
+
 def test_a_driver_that_is_too_old_is_the_reason(tmp_path: Path, proofs: Say) -> None:
     proofs({"tensorrt": "`cuInit` failed"})
 
@@ -118,4 +145,4 @@ def test_half_a_library_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr("importlib.util.find_spec", broken)
 
-    assert doctor._is_there("onnxruntime", read_situation(None, tmp_path))
+    assert doctor._is_there("onnxruntime", read_situation(read_system(tmp_path), tmp_path))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from facealign.machine.packages import Python
+from facealign.machine.system import read_system
 from facealign.pipeline.doctor_remedy import (
     Situation,
     driver_problem,
@@ -15,7 +17,16 @@ from facealign.pipeline.doctor_remedy import (
     remedy,
     why_not_here,
 )
-from tests.unit.machine.machines import write_container, write_files, write_jetson, write_pc
+from facealign.pipeline.probes import LIBRARY_PROBES
+from tests.unit.machine.machines import (
+    pci_device,
+    write_container,
+    write_files,
+    write_jetson,
+    write_pc,
+)
+
+PYPROJECT = (Path(__file__).parents[3] / "pyproject.toml").read_text()
 
 SYSTEM = Python((3, 10, 12), Path("/usr"), is_virtual=False, sees_system=True)
 VENV = Python((3, 10, 12), Path("/home/me/venv"), is_virtual=True, sees_system=False)
@@ -24,11 +35,15 @@ OTHER = Python((3, 13, 0), Path("/usr"), is_virtual=False, sees_system=True)
 
 @pytest.fixture
 def orin(tmp_path: Path) -> Situation:
-    return replace(read_situation(None, write_jetson(tmp_path, "6.2")), python=SYSTEM)
+    return replace(_read(write_jetson(tmp_path, "6.2")), python=SYSTEM)
+
+
+def _read(root: Path) -> Situation:
+    return read_situation(read_system(root), root)
 
 
 def _pc(root: Path, *, driver: str) -> Situation:
-    return read_situation(None, write_pc(root, driver=driver))
+    return _read(write_pc(root, driver=driver))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +105,7 @@ def test_a_jetson_without_bindings_gets_them_by_apt(orin: Situation) -> None:
 def test_a_jetpack_before_6_1_has_no_tensorrt_that_can_be_used(
     tmp_path: Path, jetpack: str
 ) -> None:
-    here = read_situation(None, write_jetson(tmp_path, jetpack))
+    here = _read(write_jetson(tmp_path, jetpack))
 
     assert "JetPack 6.1 or newer" in str(remedy("tensorrt", is_missing=False, here=here))
 
@@ -101,6 +116,32 @@ def test_nvrtc_of_a_jetson_is_that_of_its_cuda(orin: Situation) -> None:
     assert found == "sudo apt install cuda-nvrtc-12-6"
 
 
+@pytest.mark.parametrize(
+    ("jetpack", "command"),
+    [
+        ("6.2", "sudo apt install cuda-nvrtc-12-6"),
+        ("7.1", "sudo apt install cuda-nvrtc-13-0"),
+        ("7.2", "sudo apt install cuda-nvrtc-13-2"),
+        ("5.1", None),
+    ],
+)
+def test_nvrtc_of_a_jetson_without_cuda_is_that_of_its_l4t(
+    tmp_path: Path, jetpack: str, command: str | None
+) -> None:
+    here = replace(_read(write_jetson(tmp_path, jetpack)), cuda=None)
+
+    assert remedy("nvrtc", is_missing=False, here=here) == command
+
+
+def test_bindings_of_a_jetson_are_installed_again_with_their_library(tmp_path: Path) -> None:
+    root = write_jetson(tmp_path, "7.2")
+    write_files(root, {"usr/lib/aarch64-linux-gnu/libnvinfer.so.11.4.1": ""})
+
+    assert remedy("tensorrt", is_missing=False, here=_read(root)) == (
+        "sudo apt install --reinstall python3-libnvinfer libnvinfer11"
+    )
+
+
 def test_pycuda_of_a_jetson_is_compiled_there(orin: Situation) -> None:
     found = remedy("cuda by pycuda", is_missing=True, here=orin)
 
@@ -108,7 +149,7 @@ def test_pycuda_of_a_jetson_is_compiled_there(orin: Situation) -> None:
 
 
 def test_a_container_on_a_jetson_is_started_with_its_runtime(tmp_path: Path) -> None:
-    here = read_situation("Docker", write_container(tmp_path))
+    here = _read(write_container(tmp_path))
 
     assert remedy("tensorrt", is_missing=True, here=here) == "docker run --runtime nvidia ..."
 
@@ -128,6 +169,12 @@ def test_a_pc_gets_what_its_driver_runs(tmp_path: Path, driver: str, command: st
     assert remedy("tensorrt", is_missing=True, here=here) == command
 
 
+def test_the_driver_of_a_container_cannot_be_mended_in_it(tmp_path: Path) -> None:
+    here = _read(write_files(write_pc(tmp_path, driver="470.82.01"), dict(_DOCKER)))
+
+    assert remedy("tensorrt", is_missing=True, here=here) is None
+
+
 def test_a_driver_that_is_too_old_is_said_to_be(tmp_path: Path) -> None:
     assert driver_problem(_pc(tmp_path, driver="470.82.01")) == (
         "NVIDIA's driver 470.82.01 is too old: it runs CUDA 11, TensorRT needs 12"
@@ -139,9 +186,12 @@ def test_a_new_driver_has_no_problem(tmp_path: Path) -> None:
 
 
 def test_a_card_without_a_driver_is_told(tmp_path: Path) -> None:
-    root = write_files(tmp_path, {"sys/class/drm/card0/device/vendor": "0x10de"})
+    here = _read(write_files(tmp_path, pci_device("01:00.0", vendor="0x10de")))
 
-    assert driver_problem(read_situation(None, root)) == "NVIDIA's driver is not loaded"
+    assert driver_problem(here) == "NVIDIA's driver is not loaded"
+    assert remedy("tensorrt", is_missing=True, here=here) == (
+        "install NVIDIA's driver: nvidia.com/drivers"
+    )
 
 
 @pytest.mark.parametrize(
@@ -154,14 +204,54 @@ def test_nvrtc_of_a_pc_is_a_wheel_of_its_cuda(tmp_path: Path, driver: str, packa
     assert remedy("nvrtc", is_missing=False, here=here) == f"pip install {package}"
 
 
-@pytest.mark.parametrize(
-    ("container", "command"), [(None, None), ("Docker", "docker run --gpus all ...")]
-)
-def test_a_machine_without_a_gpu_needs_nothing_for_tensorrt(
-    tmp_path: Path, container: str | None, command: str | None
-) -> None:
-    here = read_situation(container, tmp_path)
+_DOCKER = {".dockerenv": ""}
+_NO_GPU = {
+    "a machine": ({}, "this machine has no NVIDIA GPU", None),
+    "a container that sees the bus": (
+        {**_DOCKER, **pci_device("00:02.0", vendor="0x8086")},
+        "this machine has no NVIDIA GPU",
+        None,
+    ),
+    "a container that does not": (
+        _DOCKER,
+        "this machine has no NVIDIA GPU, or this container was given none",
+        "docker run --gpus all ...",
+    ),
+    "Docker beside a card": (
+        {**_DOCKER, **pci_device("01:00.0", vendor="0x10de")},
+        "this container was given no GPU",
+        "docker run --gpus all ...",
+    ),
+    "Podman beside a card": (
+        {"run/.containerenv": "", **pci_device("01:00.0", vendor="0x10de")},
+        "this container was given no GPU",
+        "podman run --device nvidia.com/gpu=all ...",
+    ),
+}
 
-    assert str(why_not_here("tensorrt", here)).startswith("this machine has no NVIDIA GPU")
+
+@pytest.mark.parametrize(("files", "why", "command"), _NO_GPU.values(), ids=_NO_GPU.keys())
+def test_without_a_gpu_nothing_is_to_be_installed_for_tensorrt(
+    tmp_path: Path, files: dict[str, str | bytes], why: str, command: str | None
+) -> None:
+    here = _read(write_files(tmp_path, files))
+
+    assert why_not_here("tensorrt", here) == why
     assert remedy("tensorrt", is_missing=True, here=here) == command
     assert why_not_here("onnxruntime", here) is None
+
+
+def test_a_container_with_a_card_is_as_its_host(tmp_path: Path) -> None:
+    here = _read(write_files(write_pc(tmp_path), dict(_DOCKER)))
+
+    assert why_not_here("tensorrt", here) is None
+    assert remedy("tensorrt", is_missing=True, here=here) == 'pip install "facealign[trt]"'
+
+
+@pytest.mark.parametrize("name", ["tensorrt", "onnxruntime", "openvino", *LIBRARY_PROBES])
+def test_every_extra_is_one_of_the_package_and_has_the_library(tmp_path: Path, name: str) -> None:
+    found = str(remedy(name, is_missing=True, here=_pc(tmp_path, driver="580.95.05")))
+
+    extra = found.removeprefix('pip install "facealign[').removesuffix(']"')
+    (packages,) = re.findall(rf"^{extra} = \[(.*?)\]$", PYPROJECT, re.MULTILINE | re.DOTALL)
+    assert re.search(rf'"{name.replace("_", "-")}[>"]', packages)

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from facealign.pipeline import proving
 from facealign.pipeline.proving import Proof, prove_all
 
 NAME = "jinja2"  # a probe that imports one module, for which the tests put another
 HANG = "import time\ntime.sleep(60)\n"
+WORKS = """
+__version__ = "9.9"
+class Template:
+    def __init__(self, text, autoescape): pass
+    def render(self, word): return word
+"""
 _SOON_S = 20.0  # a busy machine takes its time to end what was killed
 
 
@@ -23,6 +32,38 @@ def prove(
     (folder / f"{NAME}.py").write_text(code)
     monkeypatch.syspath_prepend(folder)
     return prove_all([(NAME,)], deadline_s=deadline_s)[NAME]
+
+
+@pytest.fixture
+def number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return where a library is to write a process's number; the deadline begins only then."""
+    number = tmp_path / "number"
+    started: list[subprocess.Popen[str]] = []
+
+    class Popen(subprocess.Popen[str]):
+        def wait(self, timeout: float | None = None) -> int:
+            started.append(self)
+            _wait_for(number)
+            return super().wait(timeout)
+
+    monkeypatch.setattr(subprocess, "Popen", Popen)
+    yield number
+    started[0].kill()
+    subprocess.Popen.wait(started[0])
+
+
+def writing(number: Path, pid: str) -> str:
+    """Return code that writes a number all at once."""
+    return (
+        f"import os, pathlib\npart = pathlib.Path({str(number) + '.part'!r})\n"
+        f"part.write_text(str({pid}))\npart.rename({str(number)!r})\n"
+    )
+
+
+def starting(number: Path, *, options: str = "") -> str:
+    """Return code that starts a process and leaves it behind."""
+    child = f"child = subprocess.Popen(['sleep', '60']{options})"
+    return f"import subprocess\n{child}\n{writing(number, 'child.pid')}"
 
 
 def test_a_library_that_works_passes_with_its_version() -> None:
@@ -74,26 +115,61 @@ def test_a_library_that_fails_is_told(
 
 
 def test_a_library_that_hangs_is_ended_at_the_deadline(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: Path
 ) -> None:
-    proof = prove(tmp_path, monkeypatch, HANG, deadline_s=3.0)
+    code = writing(number, "os.getpid()") + HANG
 
-    assert proof.text == "no answer in 3 s, when it was to import jinja2"
-    assert proof.seconds < 30
+    proof = prove(tmp_path, monkeypatch, code, deadline_s=0.2)
+
+    assert proof.text == "no answer in 0.2 s, when it was to import jinja2"
+    assert (proof.passed, proof.is_late) == (False, True)
+    assert 0.2 < proof.seconds < 30
+    assert _is_gone_soon(int(number.read_text()))
 
 
 def test_what_a_hanging_library_started_ends_with_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: Path
 ) -> None:
-    number = tmp_path / "number"
-    code = (
-        f"import subprocess\nchild = subprocess.Popen(['sleep', '60'])\n"
-        f"open({str(number)!r}, 'w').write(str(child.pid))\n{HANG}"
-    )
-
-    prove(tmp_path, monkeypatch, code, deadline_s=4.0)
+    prove(tmp_path, monkeypatch, starting(number) + HANG, deadline_s=0.1)
 
     assert _is_gone_soon(int(number.read_text()))
+
+
+@pytest.mark.parametrize("end", [WORKS, "os._exit(3)"], ids=["works", "exits"])
+def test_what_a_library_leaves_behind_is_ended_and_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: Path, end: str
+) -> None:
+    proof = prove(tmp_path, monkeypatch, starting(number) + end, deadline_s=50)
+
+    assert proof.passed == (end == WORKS)
+    assert not proof.is_late
+    assert proof.seconds < 45
+    assert _is_gone_soon(int(number.read_text()))
+
+
+def test_a_process_that_leaves_its_group_holds_nothing_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: Path
+) -> None:
+    monkeypatch.setattr(proving, "_END_S", 0.2)
+    code = starting(number, options=", start_new_session=True") + WORKS
+
+    proof = prove(tmp_path, monkeypatch, code, deadline_s=50)
+
+    os.kill(int(number.read_text()), signal.SIGKILL)
+    assert (proof.passed, proof.text) == (True, "9.9")
+    assert proof.seconds < 45
+
+
+def test_a_process_that_cannot_be_ended_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: Path
+) -> None:
+    monkeypatch.setattr(proving, "_END_S", 0.1)
+    monkeypatch.setattr(proving, "_kill", lambda _: None)  # as one that waits for a driver
+    code = writing(number, "os.getpid()") + HANG
+
+    proof = prove(tmp_path, monkeypatch, code, deadline_s=0.1)
+
+    assert proof.text.startswith("no answer in 0.1 s, and it cannot be ended, when")
 
 
 def test_what_a_library_prints_does_not_matter(
@@ -103,13 +179,9 @@ def test_what_a_library_prints_does_not_matter(
 import sys
 print("@facealign nonsense", "[1]", sep="\\n")
 sys.stdout.write("no end of line")
-__version__ = "9.9"
-class Template:
-    def __init__(self, text, autoescape): pass
-    def render(self, word): return word
 """
 
-    proof = prove(tmp_path, monkeypatch, code)
+    proof = prove(tmp_path, monkeypatch, code + WORKS)
 
     assert (proof.passed, proof.text) == (True, "9.9")
 
@@ -122,28 +194,30 @@ def test_every_proof_is_told_while_others_run() -> None:
     assert sorted(told) == ["jinja2", "no such engine"]
 
 
-def test_ctrl_c_does_not_wait_for_a_library_that_hangs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / f"{NAME}.py").write_text(HANG)
-    monkeypatch.syspath_prepend(tmp_path)
+def test_ctrl_c_does_not_wait_for_a_library_that_hangs(tmp_path: Path) -> None:
+    number = tmp_path / "number"
+    (tmp_path / f"{NAME}.py").write_text(writing(number, "os.getpid()") + HANG)
     code = f"""
 import sys
-sys.path[:] = {sys.path!r}
+sys.path[:] = {[str(tmp_path), *sys.path]!r}
 from facealign.pipeline.proving import prove_all
-print("ready", flush=True)
 prove_all([({NAME!r},)], deadline_s=50)
 """
     started = time.perf_counter()
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL) as process:  # fmt: skip
-        assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(0.5)
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        _wait_for(number)
         process.send_signal(signal.SIGINT)
         process.wait(timeout=30)
 
-    assert time.perf_counter() - started < 30
+    assert time.perf_counter() - started < 45
+    assert _is_gone_soon(int(number.read_text()))
+
+
+def _wait_for(file: Path) -> None:
+    ends = time.monotonic() + 2 * _SOON_S
+    while not file.exists() and time.monotonic() < ends:
+        time.sleep(0.01)
 
 
 def _is_gone_soon(pid: int) -> bool:
