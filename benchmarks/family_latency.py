@@ -3,11 +3,11 @@
     python benchmarks/family_latency.py [--models NAME ...] [--rounds 20] [--threads 2]
 
 Batch 1, full size, recipe weights, on the CPU. Per model, all candidates take turns in one process;
-ratios of medians are what counts, as the machine may be shared. Candidates are PyTorch eager; a
-naive export (`naive_export`) and our graph in ONNX Runtime, which they are compared by; our INT8
-file for ONNX Runtime there (``--faces 0`` leaves it out); and under OpenVINO, where it is
-installed, FP32 and both INT8 files. The roof is a matrix product of the same run, in FP32: INT8 may
-exceed it. Each row is written when it is measured, to results/family_latency.json.
+ratios, medians over the rounds, are what counts, as the machine may be shared. Candidates are
+PyTorch eager; a naive export (`naive_export`) and our graph in ONNX Runtime, which they are
+compared by; our INT8 file for ONNX Runtime there (``--faces 0`` leaves it out); and under OpenVINO,
+where it is installed, FP32 and both INT8 files. The roof is a matrix product of the same run, in
+FP32: INT8 may exceed it. Each row is written when it is measured, to results/family_latency.json.
 """
 
 from __future__ import annotations
