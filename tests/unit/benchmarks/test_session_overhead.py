@@ -123,6 +123,6 @@ def test_overhead_is_end_to_end_without_crop_and_forward(
 def test_overhead_of_a_real_session_is_more_than_nothing(
     bundle: Bundle, engine: InstantEngine
 ) -> None:
-    found = overhead(bundle, engine, rounds=9)
+    found = overhead(bundle, engine, rounds=51)
 
     assert found["more_than_by_hand_ms"][0] > 0
