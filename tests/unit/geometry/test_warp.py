@@ -105,8 +105,15 @@ def test_crops_from_frame_fills_the_outside_with_the_border_value(
     np.testing.assert_array_equal(crop[:, :15], 77)
 
 
-def test_crops_from_frame_gives_only_border_outside_the_frame(frame: NDArray[np.uint8]) -> None:
-    crop = crops_from_frame(frame, placement_at(-500, 60, 64), SPEC)
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [(-500, 60), (-30, 60), (190, 60), (80, -30), (80, 140)],
+    ids=["far", "left", "right", "above", "below"],
+)
+def test_crops_from_frame_gives_only_border_outside_the_frame(
+    frame: NDArray[np.uint8], x: float, y: float
+) -> None:
+    crop = crops_from_frame(frame, placement_at(x, y, 32), SPEC)
 
     assert crop.shape == (1, 32, 32, 3)
     assert not crop.any()
