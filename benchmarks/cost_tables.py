@@ -43,7 +43,7 @@ def _session_overhead(results: Path) -> str:
     header = (
         "",
         "forward alone",
-        "crop alone",
+        "crop behind it",
         "end to end",
         "less forward and crop",
         "less crop and forward in a row",
@@ -65,7 +65,7 @@ def _overhead_row(title: str, row: Mapping[str, Any]) -> list[str]:
 
 def _interval_ms(value: Sequence[float]) -> str:
     median, low, high = value
-    return f"{median:.2f} ({low:.2f} to {high:.2f}) ms"
+    return f"{median:.3f} ({low:.3f} to {high:.3f}) ms"
 
 
 def _crop_cost(results: Path) -> str:

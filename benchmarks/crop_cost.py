@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -24,9 +25,9 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 
 import make_checkpoint
+from measuring import take_turns
 from networks import MODELS
 from result_file import provenance, result_of, write_result
-from two_clocks import turns_by_both_clocks
 
 from facealign.geometry import crops_from_frame, placement_from_boxes
 from facealign.spec import CropSpec
@@ -81,7 +82,7 @@ def boxes_in(frame: NDArray[np.uint8], faces: int) -> NDArray[np.float64]:
 def milliseconds(frame: NDArray[np.uint8], spec: CropSpec, *, rounds: int) -> dict[str, float]:
     """Return the median per frame by number of faces."""
     candidates = {str(faces): _cutter(frame, boxes_in(frame, faces), spec) for faces in _FACES}
-    _, times = turns_by_both_clocks(candidates, rounds=rounds)
+    times = take_turns(candidates, rounds=rounds, clock=time.process_time)
     return {faces: round(float(np.median(each)), 3) for faces, each in times.items()}
 
 

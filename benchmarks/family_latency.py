@@ -3,11 +3,11 @@
     python benchmarks/family_latency.py [--models NAME ...] [--rounds 20] [--threads 2]
 
 Batch 1, full size, recipe weights, on the CPU. Per model, all candidates take turns in one process;
-ratios of medians are what counts, as the machine may be shared. Candidates are PyTorch eager; a
-naive export (`naive_export`) and our graph in ONNX Runtime, which they are compared by; our INT8
-file for ONNX Runtime there (``--faces 0`` leaves it out); and under OpenVINO, where it is
-installed, FP32 and both INT8 files. The roof is a matrix product of the same run, in FP32: INT8 may
-exceed it. Each row is written when it is measured, to results/family_latency.json.
+ratios, medians over the rounds, are what counts, as the machine may be shared. Candidates are
+PyTorch eager; a naive export (`naive_export`) and our graph in ONNX Runtime, which they are
+compared by; our INT8 file for ONNX Runtime there (``--faces 0`` leaves it out); and under OpenVINO,
+where it is installed, FP32 and both INT8 files. The roof is a matrix product of the same run, in
+FP32: INT8 may exceed it. Each row is written when it is measured, to results/family_latency.json.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 
 import recipe
+from landmark_runs import on_one, openvino
 from measuring import operator_profile, ort_runner, peak_gflops, ratio_interval, take_turns
 from naive_export import naive_export
 from networks import MODELS, Network, network_names, open_network, present, reduced_files
-from openvino_peer import openvino_runner
 from result_file import provenance, result_of, write_result
 
 from facealign.errors import BackendError, MissingLibraryError
@@ -113,7 +113,7 @@ def _candidates(
         if precision not in files:
             continue
         try:
-            candidates[title] = _peer_runner(files[precision], crops, threads=threads)
+            candidates[title] = on_one(openvino(files[precision], threads=threads), crops)
         except (BackendError, MissingLibraryError) as error:
             missing[title] = str(error)
     return candidates, missing
@@ -127,11 +127,6 @@ def _eager_runner(network: Network, crops: NDArray[np.uint8]) -> Callable[[], ob
             network.family.reference(network.module, image)
 
     return run
-
-
-def _peer_runner(graph: bytes, crops: NDArray[np.uint8], *, threads: int) -> Callable[[], object]:
-    run = openvino_runner(graph, size_px=crops.shape[1], threads=threads)
-    return lambda: run(crops)
 
 
 def _node_count(graph: bytes) -> int:

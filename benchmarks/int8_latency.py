@@ -4,12 +4,12 @@
 
 Batch 1. All candidates of a model take turns in one process: the FP32 graph, the INT8 file for ONNX
 Runtime, the INT8 file for TensorRT and the FP16 file, all under ONNX Runtime on the CPU, and FP32
-and both INT8 files under OpenVINO (``pip install openvino``). The ranges are of rendered faces;
-distances are on others, p99 over all landmarks, from the FP32 graph in the same engine and from
-that of ONNX Runtime. Its FP16 kernels for the CPU leave roundings out, so the distance of FP16 is
-what half_precision.py says, not this. Models are at full size with recipe weights, but for
-``demo``, which is trained: its figures say what INT8 costs a network that has learned something.
-Nothing is searched: all products that may be INT8 are. Writes results/int8_latency.json.
+and both INT8 files under OpenVINO, an extra. The ranges are of rendered faces; distances are on
+others, p99 over all landmarks, from the FP32 graph in the same engine and from that of ONNX
+Runtime. Its FP16 kernels for the CPU leave roundings out, so the distance of FP16 is what
+half_precision.py says, not this. Models are at full size with recipe weights, but for ``demo``,
+which is trained: its figures say what INT8 costs a network that has learned something. Nothing is
+searched: all products that may be INT8 are. Writes results/int8_latency.json.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import argparse
 import gc
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -27,17 +27,13 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 
+from landmark_runs import Run, check_openvino, distance_px, landmarks_by_run, on_one, openvino, ort
 from measuring import ratio_interval, take_turns
 from networks import DEMO, OBSERVER, network_names, open_network, present, reduced_files
-from openvino_peer import openvino_runner, openvino_version
 from result_file import provenance, result_of, write_result
 from synthetic_crops import synthetic_crops
 
 from facealign.errors import BackendError, MissingLibraryError
-from facealign.runtime.ort_engine import OrtEngine
-
-Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-"""From one crop ``(1, S, S, 3)`` to its landmarks ``(1, N, 2)``, a fraction of the crop."""
 
 _MODELS = ("sdfl_resnet34_lgrl", "slpt_98_dec6", DEMO)
 _HELD_OUT_SEED = 2  # calibration has 1
@@ -60,7 +56,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     try:
-        openvino_version()
+        check_openvino()
     except MissingLibraryError as error:
         parser.error(str(error))
     where = provenance(threads=options.threads)
@@ -85,10 +81,10 @@ def _measure(name: str, *, faces: int, rounds: int, threads: int) -> dict[str, o
     network = open_network(name)
     reduced = reduced_files(network, faces)
     graphs = {_FULL: network.graph, **{_FILES[each]: data for each, data in reduced.items()}}
-    runs, refused = _candidates(graphs, network.crop.size_px, threads)
+    runs, refused = _candidates(graphs, threads)
     crops = synthetic_crops(network.crop, seed=_HELD_OUT_SEED, count=_HELD_OUT)
     moved = _moved(runs, crops)
-    turns = {each: _on_one(run, crops[:1]) for each, run in runs.items()}
+    turns = {each: on_one(run, crops[:1]) for each, run in runs.items()}
     load = os.getloadavg()[0]
     times = take_turns(turns, rounds=rounds)
     return {
@@ -104,16 +100,14 @@ def _measure(name: str, *, faces: int, rounds: int, threads: int) -> dict[str, o
     }
 
 
-def _candidates(
-    graphs: Mapping[str, bytes], size_px: int, threads: int
-) -> tuple[dict[str, Run], dict[str, str]]:
+def _candidates(graphs: Mapping[str, bytes], threads: int) -> tuple[dict[str, Run], dict[str, str]]:
     """Return what runs each file in each engine, and what OpenVINO says of those it refuses."""
-    runs = {_title(_ORT, file): _ort_runner(data, threads) for file, data in graphs.items()}
+    runs = {_title(_ORT, file): ort(data, threads=threads) for file, data in graphs.items()}
     refused = {}
     for file in (_FULL, _CPU, _TENSORRT):
         title = _title(_PEER, file)
         try:
-            runs[title] = openvino_runner(graphs[file], size_px=size_px, threads=threads)
+            runs[title] = openvino(graphs[file], threads=threads)
         except BackendError as error:
             refused[title] = str(error)
     return runs, refused
@@ -123,22 +117,9 @@ def _title(engine: str, file: str) -> str:
     return f"{engine}, {file}"
 
 
-def _ort_runner(graph: bytes, threads: int) -> Run:
-    engine = OrtEngine(
-        graph, input_name="image", output_names=["landmarks"], max_batch=1, threads=threads
-    )
-    return lambda crop: engine.run(crop)["landmarks"]
-
-
-def _on_one(run: Run, crop: NDArray[np.uint8]) -> Callable[[], object]:
-    return lambda: run(crop)
-
-
 def _moved(runs: Mapping[str, Run], crops: NDArray[np.uint8]) -> dict[str, dict[str, float]]:
     """Return how far each candidate's landmarks are from FP32, p99 in crop pixels."""
-    found = {
-        each: np.concatenate([run(crop[None]) for crop in crops]) for each, run in runs.items()
-    }
+    found = landmarks_by_run(runs, crops)
     size_px = crops.shape[1]
     return {
         each: {
@@ -151,8 +132,7 @@ def _moved(runs: Mapping[str, Run], crops: NDArray[np.uint8]) -> dict[str, dict[
 
 
 def _p99_px(one: NDArray[np.float32], other: NDArray[np.float32], size_px: int) -> float:
-    distance = np.linalg.norm(one.astype(np.float64) - other, axis=-1) * size_px
-    distance = np.where(np.isfinite(distance), distance, np.inf)
+    distance = distance_px(one, other, size_px)
     return round(float(np.percentile(distance, 99, method="higher")), 4)
 
 

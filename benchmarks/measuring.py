@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from facealign.bench.ratios import ratio_of
 from facealign.pipeline.machine_roof import best_gflops
 from facealign.runtime.ort_profile import operator_times, profile_graph
 
@@ -20,45 +21,43 @@ __all__ = [
     "take_turns",
 ]
 
-_SEED = 0
-_BOOTSTRAP = 2000
 _RUNS_OF_TURN = 3
 _PROFILE_SECONDS, _PEAK_SECONDS = 3.0, 2.0
 
 
 def take_turns(
-    candidates: Mapping[str, Callable[[], object]], *, rounds: int, warm_up: int = 1
+    candidates: Mapping[str, Callable[[], object]],
+    *,
+    rounds: int,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, NDArray[np.float64]]:
-    """Return times in milliseconds, one per round and candidate.
+    """Return times in milliseconds, one per round and candidate, after a round that warms up.
 
     A turn is some runs in a row, of which the first is dropped and the median of the others counts:
     the worker threads of the candidate before spin on for some milliseconds, and take a core from
     it.
     """
     times: dict[str, list[float]] = {name: [] for name in candidates}
-    for number in range(warm_up + rounds):
+    for number in range(1 + rounds):
         for name, candidate in candidates.items():
-            elapsed_ms = [_run_ms(candidate) for _ in range(1 + _RUNS_OF_TURN)][1:]
-            if number >= warm_up:
+            elapsed_ms = [_run_ms(candidate, clock) for _ in range(1 + _RUNS_OF_TURN)][1:]
+            if number:
                 times[name].append(float(np.median(elapsed_ms)))
     return {name: np.array(values) for name, values in times.items()}
 
 
-def _run_ms(candidate: Callable[[], object]) -> float:
-    started = time.perf_counter()
+def _run_ms(candidate: Callable[[], object], clock: Callable[[], float]) -> float:
+    started = clock()
     candidate()
-    return 1e3 * (time.perf_counter() - started)
+    return 1e3 * (clock() - started)
 
 
 def ratio_interval(
     slow: NDArray[np.float64], fast: NDArray[np.float64]
 ) -> tuple[float, float, float]:
-    """Return the ratio of the medians, and its 95 % interval by a bootstrap over rounds."""
-    rng = np.random.default_rng(_SEED)
-    picks = rng.integers(0, len(slow), (_BOOTSTRAP, len(slow)))
-    ratios = np.median(slow[picks], axis=1) / np.median(fast[picks], axis=1)
-    low, high = np.percentile(ratios, (2.5, 97.5))
-    return float(np.median(slow) / np.median(fast)), float(low), float(high)
+    """Return how many times as fast one is, and the 95 % interval, by the rounds of both."""
+    found = ratio_of(slow, fast)
+    return found.value, found.low, found.high
 
 
 def ort_runner(

@@ -19,7 +19,7 @@ import argparse
 import gc
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -28,27 +28,18 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 
+from landmark_runs import Run, distance_px, landmarks_by_run, on_one, openvino, ort
 from measuring import ratio_interval, take_turns
-from networks import DEMO, Network, network_names, open_network, present
+from networks import DEMO, Network, network_names, open_network, present, reduced_files
 from openvino_bf16 import bf16_as_typed, bf16_runner, has_bf16
 from result_file import provenance, result_of, write_result
 from synthetic_crops import synthetic_crops
 
 from facealign.export.crops import face_boxes, face_frame, parity_crops
-from facealign.export.graph import bytes_from_graph, graph_from_bytes
-from facealign.export.passes.precision import half_precision
-from facealign.export.passes.quantize import for_cpu, quantize
 from facealign.geometry import crops_from_frame, placement_from_boxes
-from facealign.pipeline.calibrate import calibrate
-from facealign.pipeline.progress import SILENT
-from facealign.runtime.openvino_engine import OpenvinoEngine
-from facealign.runtime.ort_engine import OrtEngine
-
-Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-"""From one crop ``(1, S, S, 3)`` to its landmarks ``(1, N, 2)``, a fraction of the crop."""
 
 _MODELS = ("sdfl_resnet34_lgrl", "slpt_98_dec6", DEMO)
-_CALIBRATION_SEED, _HELD_OUT_SEED, _HELD_OUT = 1, 2, 16
+_HELD_OUT_SEED, _HELD_OUT = 2, 16  # calibration has seed 1
 _BASE = "ONNX Runtime, FP32"
 _TYPED = "BF16 as typed, islands FP32, every rounding (not timed)"
 
@@ -84,11 +75,11 @@ def _measure(network: Network, options: argparse.Namespace) -> dict[str, object]
     graphs = _graphs(network, options.faces)
     runs, counts = _candidates(graphs, network.crop.size_px, options.threads)
     sets = _crops(network)
-    judged = {**runs, _TYPED: _ort(bf16_as_typed(graphs["FP32"]), options.threads)}
+    judged = {**runs, _TYPED: ort(bf16_as_typed(graphs["FP32"]), threads=options.threads)}
     moved = {each: _moved(judged, crops) for each, crops in sets.items()}
     one = sets["held-out faces"][:1]
     load = os.getloadavg()[0]
-    turns = {each: _on_one(run, one) for each, run in runs.items()}
+    turns = {each: on_one(run, one) for each, run in runs.items()}
     times = take_turns(turns, rounds=options.rounds)
     return {
         "load_before": load,
@@ -104,25 +95,25 @@ def _measure(network: Network, options: argparse.Namespace) -> dict[str, object]
 
 
 def _graphs(network: Network, faces: int) -> dict[str, bytes]:
-    graph = graph_from_bytes(network.graph)
-    crops = synthetic_crops(network.crop, seed=_CALIBRATION_SEED, count=faces)
-    with SILENT.stage("calibrate") as stage:
-        ranges = calibrate(graph, crops, observer="entropy", state=None, stage=stage).amax
-    files = {
-        "FP32": graph,
-        "FP16": half_precision(graph),
-        "int8-cpu": for_cpu(graph, ranges),
-        "int8": quantize(graph, ranges),
+    reduced = reduced_files(network, faces)
+    return {
+        "FP32": network.graph,
+        "FP16": reduced["fp16"],
+        "int8-cpu": reduced["int8-cpu"],
+        "int8": reduced["int8"],
     }
-    return {name: bytes_from_graph(model) for name, model in files.items()}
 
 
 def _candidates(
     graphs: Mapping[str, bytes], size_px: int, threads: int
 ) -> tuple[dict[str, Run], dict[str, dict[str, int]]]:
     """Return what runs each file in each engine, and what OpenVINO made of BF16."""
-    runs = {f"ONNX Runtime, {name}": _ort(graphs[name], threads) for name in ("FP32", "int8-cpu")}
-    runs |= {f"OpenVINO, {name}": _openvino(graph, threads) for name, graph in graphs.items()}
+    runs = {
+        f"ONNX Runtime, {name}": ort(graphs[name], threads=threads) for name in ("FP32", "int8-cpu")
+    }
+    runs |= {
+        f"OpenVINO, {name}": openvino(graph, threads=threads) for name, graph in graphs.items()
+    }
     counts = {}
     for title, islands in (("BF16", False), ("BF16 with islands", True)):
         if has_bf16():
@@ -130,24 +121,6 @@ def _candidates(
                 graphs["FP32"], size_px=size_px, threads=threads, islands=islands
             )
     return runs, counts
-
-
-def _ort(graph: bytes, threads: int) -> Run:
-    engine = OrtEngine(
-        graph, input_name="image", output_names=["landmarks"], max_batch=1, threads=threads
-    )
-    return lambda crop: engine.run(crop)["landmarks"]
-
-
-def _openvino(graph: bytes, threads: int) -> Run:
-    engine = OpenvinoEngine(
-        graph, input_name="image", output_names=["landmarks"], max_batch=1, threads=threads
-    )
-    return lambda crop: engine.run(crop)["landmarks"]
-
-
-def _on_one(run: Run, crop: NDArray[np.uint8]) -> Callable[[], object]:
-    return lambda: run(crop)
 
 
 def _crops(network: Network) -> dict[str, NDArray[np.uint8]]:
@@ -163,9 +136,7 @@ def _crops(network: Network) -> dict[str, NDArray[np.uint8]]:
 
 def _moved(runs: Mapping[str, Run], crops: NDArray[np.uint8]) -> dict[str, dict[str, float]]:
     """Return how far each candidate's landmarks are from FP32 of ONNX Runtime, crop pixels."""
-    found = {
-        each: np.concatenate([run(crop[None]) for crop in crops]) for each, run in runs.items()
-    }
+    found = landmarks_by_run(runs, crops)
     return {
         each: _summary(landmarks, found[_BASE], crops.shape[1])
         for each, landmarks in found.items()
@@ -176,8 +147,7 @@ def _moved(runs: Mapping[str, Run], crops: NDArray[np.uint8]) -> dict[str, dict[
 def _summary(
     one: NDArray[np.float32], other: NDArray[np.float32], size_px: int
 ) -> dict[str, float]:
-    distance = np.linalg.norm(one.astype(np.float64) - other, axis=-1) * size_px
-    distance = np.where(np.isfinite(distance), distance, np.inf)
+    distance = distance_px(one, other, size_px)
     return {
         "p99": round(float(np.percentile(distance, 99, method="higher")), 4),
         "max": round(float(distance.max()), 4),

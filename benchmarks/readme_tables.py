@@ -17,6 +17,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 from cost_tables import COST_TABLES
 from landmark_tables import LANDMARK_TABLES
 from latency_tables import LATENCY_TABLES
@@ -42,9 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(TABLES[options.show](RESULTS), end="")
             return 0
         return _written(options.readme, is_check=options.check)
-    except (FileNotFoundError, ValueError) as error:
+    except KeyError as error:
+        print(f"a result has no {error}; run its script again", file=sys.stderr)
+    except (FileNotFoundError, ValueError, msgspec.MsgspecError) as error:
         print(error, file=sys.stderr)
-        return 1
+    return 1
 
 
 def with_tables(text: str, *, results: Path = RESULTS) -> str:

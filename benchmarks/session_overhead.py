@@ -1,14 +1,15 @@
 """What does a session add to its engine and the crop, and does it keep anything from run to run?
 
-    python benchmarks/session_overhead.py --bundle DIR [--rounds 200] [--runs 10000] [--threads 1]
+    python benchmarks/session_overhead.py --bundle DIR [--rounds 500] [--runs 10000] [--threads 1]
 
-Batch 1, one frame with one box. The overhead is the time from frame to landmarks, less the engine
-alone, less the crop alone; it is taken round by round, as all take turns, and its median counts,
-with its 95 % interval. Bar: 0.2 ms. A crop alone finds its code in the caches and OpenCV's threads
-awake, and one behind a forward pass does not, so part of that is the crop's. ``by hand`` is what
-one would write without a session, crop and forward in a row: what the session adds to that is its
-own, by the clock, and by the processor's time, which a busy machine disturbs less. All of it once
-with ONNX Runtime, and once with an engine that returns at once.
+Batch 1, one frame with one box. In each round: the engine alone, on a crop that is there; then crop
+and engine in a row, as one would write it by hand; then a session from frame to landmarks. So every
+crop comes right behind a forward pass, with its code out of the caches, as in a session; cut in a
+loop of its own it is faster, and the difference would count as the session's. The overhead is end
+to end less the engine alone less the crop, round by round, and its median counts, with its 95 %
+interval. Bar: 0.2 ms. A forward pass right behind a crop may be slower than alone, so part of that
+is not the session's: what it adds to crop and engine in a row is. All of it once with ONNX Runtime,
+and once with an engine that returns at once, where nothing empties the caches. Takes some minutes.
 
 Then the same run many times under tracemalloc. After a tenth of them nothing may grow: the bar is
 one byte per run, and the smallest thing that Python can keep has 16. What ONNX Runtime allocates
@@ -20,8 +21,9 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+import time
 import tracemalloc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,8 +31,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from result_file import provenance, result_of, write_result
-from two_clocks import turns_by_both_clocks
 
+from facealign.bench.ratios import median_interval
 from facealign.bundle import Bundle, read_bundle
 from facealign.geometry import crops_from_frame, placement_from_boxes
 from facealign.runtime.engine import Engine, open_engine
@@ -41,7 +43,8 @@ __all__ = ["InstantEngine", "overhead", "steady_state"]
 BAR_MS = 0.2
 BAR_BYTES_PER_RUN = 1.0
 _CHECKPOINTS = 10
-_SEED, _BOOTSTRAP = 0, 2000
+_WARM_UP = 5
+_PARTS = ("forward", "crop", "forward behind it", "end to end")
 _PRECISION = "fp32"
 
 
@@ -66,7 +69,7 @@ def main() -> None:
     """Measure, print, write the result."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--bundle", type=Path, required=True)
-    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=500)
     parser.add_argument("--runs", type=int, default=10_000, help="under tracemalloc")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
@@ -90,12 +93,16 @@ def main() -> None:
 
 
 def overhead(bundle: Bundle, engine: Engine, *, rounds: int) -> dict[str, Any]:
-    """Return the medians of forward, crop and end to end, and the overhead with its interval.
+    """Return the medians of forward, crop and end to end, and what is more than the parts.
 
     Args:
         bundle: Gives the frame, the box and the crop rule.
         engine: Runs alone, and in a session.
-        rounds: Turns of each of the three.
+        rounds: That count; a few come before.
+
+    Returns:
+        ``median_ms`` by name; ``overhead_ms`` is end to end less forward less crop, and
+        ``more_than_by_hand_ms`` less both in a row, each with its 95 % interval.
     """
     golden, crop = bundle.golden(), bundle.manifest.crop
     frame, box = golden.frame, golden.boxes[:1]
@@ -104,20 +111,34 @@ def overhead(bundle: Bundle, engine: Engine, *, rounds: int) -> dict[str, Any]:
     def cut() -> NDArray[np.uint8]:
         return crops_from_frame(frame, placement_from_boxes(box, crop.from_box), crop)
 
-    crops = cut()
-    candidates: Mapping[str, Callable[[], object]] = {
-        "forward": lambda: engine.run(crops),
-        "end to end": lambda: session.run(frame, box),
-        "crop": cut,
-        "by hand": lambda: engine.run(cut()),
-    }
-    wall, processor = turns_by_both_clocks(candidates, rounds=rounds)
+    whole, crops = partial(session.run, frame, box), cut()
+    found = [_round_ms(engine, crops, cut, whole) for _ in range(_WARM_UP + rounds)][_WARM_UP:]
+    times = dict(zip(_PARTS, np.array(found).T, strict=True))
+    by_hand = times["crop"] + times["forward behind it"]
     return {
-        "median_ms": {name: round(float(np.median(each)), 4) for name, each in wall.items()},
-        "overhead_ms": _interval(wall["end to end"] - wall["forward"] - wall["crop"]),
-        "more_than_by_hand_ms": _interval(wall["end to end"] - wall["by hand"]),
-        "more_than_by_hand_processor_ms": _interval(processor["end to end"] - processor["by hand"]),
+        "median_ms": {name: round(float(np.median(each)), 4) for name, each in times.items()},
+        "overhead_ms": _interval(times["end to end"] - times["forward"] - times["crop"]),
+        "more_than_by_hand_ms": _interval(times["end to end"] - by_hand),
     }
+
+
+def _round_ms(
+    engine: Engine,
+    crops: NDArray[np.uint8],
+    cut: Callable[[], NDArray[np.uint8]],
+    whole: Callable[[], object],
+) -> NDArray[np.float64]:
+    """Return ``(4,)`` what each of `_PARTS` took, one right behind the other."""
+    started = time.perf_counter()
+    engine.run(crops)
+    alone = time.perf_counter()
+    fresh = cut()
+    cropped = time.perf_counter()
+    engine.run(fresh)
+    del fresh  # as a session does, before it returns
+    by_hand = time.perf_counter()
+    whole()
+    return 1e3 * np.diff((started, alone, cropped, by_hand, time.perf_counter()))
 
 
 def steady_state(run: Callable[[], object], *, runs: int) -> dict[str, Any]:
@@ -165,12 +186,8 @@ def _resident_bytes() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def _interval(added: NDArray[np.float64]) -> list[float]:
-    """Return the median of what the session adds, and its 95 % interval by a bootstrap."""
-    rng = np.random.default_rng(_SEED)
-    picks = rng.integers(0, len(added), (_BOOTSTRAP, len(added)))
-    low, high = np.percentile(np.median(added[picks], axis=1), (2.5, 97.5))
-    return [round(float(each), 4) for each in (np.median(added), low, high)]
+def _interval(added_ms: NDArray[np.float64]) -> list[float]:
+    return [round(each, 4) for each in median_interval(added_ms)]
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
     python benchmarks/slpt_latency.py --bundle DIR [--layers 6] [--rounds 40] [--threads 2]
 
-Batch 1, full size, recipe weights. All candidates take turns in one process; ratios of medians are
-what counts, as the machine may be shared. Writes results/slpt_latency_<layers>.json.
+Batch 1, full size, recipe weights. All candidates take turns in one process; ratios, medians over
+the rounds, are what counts, as the machine may be shared. Writes
+results/slpt_latency_<layers>.json.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["RatioInterval", "ratio_of"]
+__all__ = ["RatioInterval", "median_interval", "ratio_of"]
 
 _SEED = 0
 _RESAMPLES = 2000
@@ -43,10 +43,18 @@ def ratio_of(baseline_ms: NDArray[np.float64], candidate_ms: NDArray[np.float64]
         raise ValueError(
             f"both need the same rounds, got {baseline_ms.shape} and {candidate_ms.shape}"
         )
-    ratios = baseline_ms / candidate_ms  # (R,)
-    medians = np.median(ratios[_block_picks(len(ratios))], axis=1)
+    return RatioInterval(*median_interval(baseline_ms / candidate_ms))
+
+
+def median_interval(rounds: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Return the median of some rounds and its 95 % interval, as `ratio_of` has it.
+
+    Args:
+        rounds: ``(R,)``, in the order in which they were measured, R from 1 up.
+    """
+    medians = np.median(rounds[_block_picks(len(rounds))], axis=1)
     low, high = np.percentile(medians, _INTERVAL_PERCENT)
-    return RatioInterval(float(np.median(ratios)), float(low), float(high))
+    return float(np.median(rounds)), float(low), float(high)
 
 
 def _block_picks(count: int) -> NDArray[np.int64]:

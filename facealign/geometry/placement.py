@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,24 +51,37 @@ def placement_from_boxes(boxes: NDArray[np.float64], rule: SquareRule) -> Placem
 
     Raises:
         ShapeError: If `boxes` is not ``(F, 4)``.
-        InputError: If a box is so small, or so far turned round, that its square has no side.
+        InputError: If a box is not finite, or so small or so far turned round that its square has
+            no side.
 
     Source: SLPT ``test.py`` (exact) and ``Camera.py`` (integer).
     """
     boxes = np.asarray(boxes, dtype=np.float64)
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise ShapeError(f"`boxes` must be (F, 4), got {boxes.shape}; each row is (x0, y0, x1, y1)")
+    squares = [_square(index, box, rule) for index, box in enumerate(boxes.tolist())]
+    array = np.array(squares, dtype=np.float64).reshape(-1, 3)
+    return Placement(centre=array[:, :2], side=array[:, 2])
+
+
+def _square(index: int, box: Sequence[float], rule: SquareRule) -> tuple[float, float, float]:
+    """Return x and y of the centre, and the side; numpy is slow on a few numbers at a time.
+
+    Raises:
+        InputError: If there is no such square.
+    """
+    if not all(map(math.isfinite, box)):
+        raise InputError(f"box {index} is not finite, so it has no square; leave it out")
     if rule.centre == "integer":
-        boxes = np.trunc(boxes + 0.5)
-    low, extent = boxes[:, :2], boxes[:, 2:] - boxes[:, :2]  # (F, 2), (F, 2)
-    middle = np.floor((extent + 1) / 2) if rule.centre == "integer" else extent / 2
-    side = rule.side_factor * extent.max(axis=1)
-    if not np.all(side > 0):
-        index = int(np.argmin(side > 0))
-        raise InputError(
-            f"box {index} is too small to crop: its square would be {side[index]:g} px wide"
-        )
-    return Placement(centre=low + middle, side=side)
+        box = [float(math.trunc(corner + 0.5)) for corner in box]
+    x0, y0, x1, y1 = box
+    width, height = x1 - x0, y1 - y0
+    side = rule.side_factor * max(width, height)
+    if side <= 0:
+        raise InputError(f"box {index} is too small to crop: its square would be {side:g} px wide")
+    if rule.centre == "integer":
+        return x0 + (width + 1) // 2, y0 + (height + 1) // 2, side
+    return x0 + width / 2, y0 + height / 2, side
 
 
 def boxes_from_landmarks(landmarks: NDArray[np.floating]) -> NDArray[np.float64]:

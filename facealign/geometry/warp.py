@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -39,39 +41,41 @@ def crops_from_frame(
     """
     shape = (len(placement), spec.size_px, spec.size_px, 3)
     crops = np.full(shape, spec.border_value, dtype=np.uint8)
-    for index in range(len(placement)):
-        centre, side = placement.centre[index], placement.side[index]
-        low, high = _covered(centre, side, frame.shape)
-        if np.any(low >= high):
+    for index, crop in enumerate(crops):
+        (x, y), side = placement.centre[index].tolist(), float(placement.side[index])
+        left, right = _covered(x, side, frame.shape[1])
+        top, bottom = _covered(y, side, frame.shape[0])
+        if left >= right or top >= bottom:
             continue  # nothing but border
         if spec.interpolation == "nearest":
-            _copy_nearest(frame, centre, side, crops[index])
+            _copy_nearest(frame, (x, y), side, crop)
             continue
-        if np.any(high - low > _MAX_SOURCE_PX):
+        covered_px = max(right - left, bottom - top)
+        if covered_px > _MAX_SOURCE_PX:
             raise InputError(
-                f"box {index} covers {int((high - low).max())} px of the frame, "
+                f"box {index} covers {covered_px} px of the frame, "
                 f"and OpenCV can warp {_MAX_SOURCE_PX}; shrink the frame first"
             )
-        region = np.ascontiguousarray(frame[low[1] : high[1], low[0] : high[0]])
-        matrix = crop_from_frame(Placement((centre - low)[None], side[None]), spec.size_px)[0]
-        crops[index] = _warped(region, matrix, spec)
+        region = np.ascontiguousarray(frame[top:bottom, left:right])
+        moved = Placement(np.array([[x - left, y - top]]), np.array([side]))
+        _warp(region, crop_from_frame(moved, spec.size_px)[0], spec, crop)
     return crops
 
 
-def _covered(
-    centre: NDArray[np.float64], side: np.float64, frame_shape: tuple[int, ...]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the first and the one-past-last ``(x, y)`` of the frame's pixels that a crop reads."""
-    limit = np.array([frame_shape[1], frame_shape[0]])
-    low = np.clip(np.floor(centre - side / 2) - _MARGIN_PX, 0, limit)
-    high = np.clip(np.ceil(centre + side / 2) + _MARGIN_PX + 1, 0, limit)
-    return low.astype(np.int64), high.astype(np.int64)
+def _covered(middle: float, side: float, limit: int) -> tuple[int, int]:
+    """Return the first and the one-past-last of the frame's pixels that a crop reads on an axis.
+
+    Python's numbers: numpy is slow on a few, and more so behind a forward pass, in cold caches.
+    """
+    first = math.floor(middle - side / 2) - _MARGIN_PX
+    behind = math.ceil(middle + side / 2) + _MARGIN_PX + 1
+    return min(max(first, 0), limit), min(max(behind, 0), limit)
 
 
 def _copy_nearest(
     frame: NDArray[np.uint8],
-    centre: NDArray[np.float64],
-    side: np.float64,
+    centre: tuple[float, float],
+    side: float,
     crop: NDArray[np.uint8],
 ) -> None:
     """Fill `crop` with the pixel of `frame` under the middle of each of its own; leave the rest.
@@ -94,15 +98,19 @@ def _copy_nearest(
     crop[top:bottom, left:right] = stretches.take(columns[left:right] - first, axis=1)
 
 
-def _warped(
-    region: NDArray[np.uint8], matrix: NDArray[np.float64], spec: CropSpec
-) -> NDArray[np.uint8]:
-    crop = cv2.warpAffine(
+def _warp(
+    region: NDArray[np.uint8],
+    matrix: NDArray[np.float64],
+    spec: CropSpec,
+    crop: NDArray[np.uint8],
+) -> None:
+    """Fill `crop`, every pixel of it; OpenCV writes into what has the right size and type."""
+    cv2.warpAffine(
         region,
         matrix,
         (spec.size_px, spec.size_px),
+        dst=crop,
         flags=cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=(spec.border_value,) * 3,
     )
-    return np.asarray(crop, dtype=np.uint8)

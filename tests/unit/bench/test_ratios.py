@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from facealign.bench.ratios import ratio_of
+from facealign.bench.ratios import median_interval, ratio_of
 
 _ROUNDS = 24
 
@@ -12,6 +12,12 @@ def test_ratio_of_is_above_one_when_the_candidate_is_faster() -> None:
     found = ratio_of(np.full(_ROUNDS, 30.0), np.full(_ROUNDS, 10.0))
 
     assert (found.low, found.value, found.high) == (3.0, 3.0, 3.0)
+
+
+def test_median_interval_may_be_of_differences_too(rng: np.random.Generator) -> None:
+    value, low, high = median_interval(rng.normal(-0.1, 0.01, _ROUNDS))
+
+    assert -0.12 < low < value < high < -0.08
 
 
 def test_ratio_of_does_not_see_a_slow_minute_that_both_had(rng: np.random.Generator) -> None:

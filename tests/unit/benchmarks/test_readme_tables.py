@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
+import readme_tables
 from readme_tables import TABLES, main, with_tables
-from result_file import RESULTS
+from result_file import RESULTS, provenance, result_of, write_result
 
 MARKED = "before\n<!-- table: families -->\n<!-- end: families -->\nafter\n"
 
@@ -81,3 +82,30 @@ def test_show_prints_one_table(capsys: pytest.CaptureFixture[str]) -> None:
     main(["--show", "int8"])
 
     assert capsys.readouterr().out == TABLES["int8"](RESULTS)
+
+
+@pytest.mark.parametrize(
+    ("figures", "message"),
+    [
+        (b'{"demo": {}}', "a result has no 'crops_per_s'; run its script again"),
+        (b'"none"', "Expected `object`, got `str`"),
+        (b"{", "Input data was truncated"),
+    ],
+    ids=["missing key", "another schema", "broken"],
+)
+def test_a_result_that_is_stale_or_broken_is_one_line(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    figures: bytes,
+    message: str,
+) -> None:
+    result = result_of("How?", provenance(threads=1), settings={}, figures={"a": 1})
+    path = write_result("batch_scaling", result, folder=tmp_path)
+    path.write_bytes(re.sub(rb'(?s)("figures": ).*', rb"\1" + figures + b"}", path.read_bytes()))
+    monkeypatch.setattr(readme_tables, "RESULTS", tmp_path)
+
+    code = main(["--show", "batches"])
+
+    assert code == 1
+    assert message in capsys.readouterr().err

@@ -67,6 +67,28 @@ def test_integer_rule_equals_pythons_own_integer_arithmetic(
     assert placement.side[0] == pytest.approx(1.15 * max(x1 - x0, y1 - y0))
 
 
+def plain_placement(boxes: NDArray[np.float64], rule: SquareRule) -> Placement:
+    """Return the placement by array arithmetic, all boxes at once."""
+    boxes = np.trunc(boxes + 0.5) if rule.centre == "integer" else boxes
+    extent = boxes[:, 2:] - boxes[:, :2]
+    middle = np.floor((extent + 1) / 2) if rule.centre == "integer" else extent / 2
+    return Placement(boxes[:, :2] + middle, rule.side_factor * extent.max(axis=1))
+
+
+@pytest.mark.parametrize("rule", [EXACT, INTEGER], ids=["exact", "integer"])
+@given(corners=st.lists(st.tuples(position, position, extent, extent), min_size=1, max_size=4))
+def test_placement_from_boxes_equals_array_arithmetic_to_the_last_bit(
+    rule: SquareRule, corners: list[tuple[float, float, float, float]]
+) -> None:
+    boxes = np.array([(x, y, x + width, y + height) for x, y, width, height in corners])
+
+    placement = placement_from_boxes(boxes, rule)
+
+    plain = plain_placement(boxes, rule)
+    assert placement.centre.tobytes() == plain.centre.tobytes()
+    assert placement.side.tobytes() == plain.side.tobytes()
+
+
 def test_placement_from_boxes_gives_no_square_for_no_box() -> None:
     placement = placement_from_boxes(np.empty((0, 4)), EXACT)
 
@@ -79,6 +101,19 @@ def test_placement_from_boxes_names_the_box_whose_square_has_no_side() -> None:
 
     with pytest.raises(InputError, match=r"box 1 is too small to crop: its square would be 0 px"):
         placement_from_boxes(boxes, INTEGER)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf], ids=str)
+@pytest.mark.parametrize("corner", range(4))
+@pytest.mark.parametrize("rule", [EXACT, INTEGER], ids=["exact", "integer"])
+def test_placement_from_boxes_names_the_box_that_is_not_finite(
+    rule: SquareRule, corner: int, value: float
+) -> None:
+    boxes = np.array([[0.0, 0, 10, 10], [0, 0, 10, 10]])
+    boxes[1, corner] = value
+
+    with pytest.raises(InputError, match=r"box 1 is not finite"):
+        placement_from_boxes(boxes, rule)
 
 
 def test_placement_from_boxes_rejects_a_single_box() -> None:

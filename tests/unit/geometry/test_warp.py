@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from facealign.errors import InputError
@@ -66,6 +69,31 @@ def test_crops_from_frame_reads_what_the_definition_says(
     assert np.abs(crop - bilinear(frame, x, y, side)).max() <= MAX_GREY
 
 
+def plain_crop(frame: NDArray[np.uint8], x: float, y: float, side: float) -> NDArray[np.generic]:
+    """Return the crop by array arithmetic, into memory of OpenCV's own."""
+    centre = np.array([x, y])
+    limit = np.array([frame.shape[1], frame.shape[0]])
+    low = np.clip(np.floor(centre - side / 2) - 2, 0, limit).astype(np.int64)
+    high = np.clip(np.ceil(centre + side / 2) + 3, 0, limit).astype(np.int64)
+    if (low >= high).any():
+        return np.full((32, 32, 3), SPEC.border_value, np.uint8)
+    region = np.ascontiguousarray(frame[low[1] : high[1], low[0] : high[0]])
+    scale = 32 / side
+    shift = 16 - scale * (centre - low)
+    matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
+    return np.asarray(cv2.warpAffine(region, matrix, (32, 32)))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # nothing writes into it
+@given(x=st.floats(-90, 250), y=st.floats(-90, 210), side=st.floats(0.5, 300))
+def test_crops_from_frame_equals_array_arithmetic_to_the_last_bit(
+    frame: NDArray[np.uint8], x: float, y: float, side: float
+) -> None:
+    crop = crops_from_frame(frame, placement_at(x, y, side), SPEC)[0]
+
+    np.testing.assert_array_equal(crop, plain_crop(frame, x, y, side))
+
+
 def test_crops_from_frame_fills_the_outside_with_the_border_value(
     frame: NDArray[np.uint8],
 ) -> None:
@@ -77,8 +105,15 @@ def test_crops_from_frame_fills_the_outside_with_the_border_value(
     np.testing.assert_array_equal(crop[:, :15], 77)
 
 
-def test_crops_from_frame_gives_only_border_outside_the_frame(frame: NDArray[np.uint8]) -> None:
-    crop = crops_from_frame(frame, placement_at(-500, 60, 64), SPEC)
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [(-500, 60), (-30, 60), (190, 60), (80, -30), (80, 140)],
+    ids=["far", "left", "right", "above", "below"],
+)
+def test_crops_from_frame_gives_only_border_outside_the_frame(
+    frame: NDArray[np.uint8], x: float, y: float
+) -> None:
+    crop = crops_from_frame(frame, placement_at(x, y, 32), SPEC)
 
     assert crop.shape == (1, 32, 32, 3)
     assert not crop.any()
