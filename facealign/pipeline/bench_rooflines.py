@@ -26,6 +26,12 @@ def rooflines_of(
     Raises:
         BackendError: If ONNX Runtime cannot profile a graph.
     """
+    skipped += [
+        f"the layers of {each.candidate.name} at batch {each.candidate.batch} were not timed: "
+        f"{each.gpu.no_layers}"
+        for each in results
+        if each.gpu is not None and each.gpu.no_layers is not None
+    ]
     own = [each for each in results if each.candidate.engine == _ENGINE]
     if not own:
         skipped.append(f"the roofline was not measured: {_ENGINE} was not among the candidates")

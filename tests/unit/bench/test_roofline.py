@@ -8,16 +8,20 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace as replace_struct
 
-from facealign.bench.result import Candidate, OperatorRow, Roof, Roofline
+from facealign.bench.result import Candidate, LayerRow, OperatorRow, Roof, Roofline
 from facealign.bench.roofline import (
     OTHER,
     KernelWork,
+    layer_times,
+    layers_by_plan,
     peak_of,
     roofline,
     side_by_side,
     times_of,
 )
+from tests.unit.report_data import bench_result
 
 ROOF = Roof(peak_gflops={"fp32": 100.0, "int8": 400.0}, bandwidth_gb_s=10.0, threads=2)
 CANDIDATE = Candidate(engine="onnxruntime", precision="fp32", batch=1, threads=2)
@@ -166,6 +170,27 @@ def test_times_of_leaves_out_what_was_merged() -> None:
     times = times_of(_roofline([CONV, ADD], profiled_ms=42.0))
 
     assert times == {"Conv": 40.0, "Add": 2.0, OTHER: 0.0}
+
+
+def test_layer_times_add_up_by_operator() -> None:
+    layers = [
+        LayerRow(name=name, operator=name[0], average_ms=ms, median_ms=9.0, percentage=1.0)
+        for name, ms in (("a1", 0.5), ("b1", 0.125), ("a2", 0.25))
+    ]
+
+    assert layer_times(layers) == {"a": 0.75, "b": 0.125}
+
+
+def test_layers_by_plan_are_those_of_the_smallest_batch() -> None:
+    result = bench_result()
+    plan = result.candidates[-1]
+    wide = replace_struct(plan, candidate=replace_struct(plan.candidate, batch=4))
+
+    found = layers_by_plan(replace_struct(result, candidates=(*result.candidates, wide)))
+
+    assert plan.gpu is not None
+    assert found == {plan.candidate: plan.gpu.layers}
+    assert len(plan.gpu.layers) == 4
 
 
 def _roofline(
