@@ -10,6 +10,8 @@ import pytest
 
 from facealign.bench.result import CandidateResult
 from facealign.bundle import read_bundle
+from facealign.errors import BackendError
+from facealign.pipeline import roofline
 from facealign.pipeline.bench_rooflines import rooflines_of, rooflines_text
 from tests.unit.report_data import bench_result
 
@@ -19,6 +21,7 @@ GRAPHS = RESULT.candidates[:1]
 
 
 def test_rooflines_of_says_why_a_plan_has_no_layers(tiny_bundle: Path) -> None:
+    assert PLAN.gpu is not None
     gpu = msgspec.structs.replace(PLAN.gpu, layers=(), no_layers="TensorRT reports no layers")
     skipped: list[str] = []
 
@@ -42,6 +45,17 @@ def test_rooflines_of_says_that_onnx_is_absent(
 
     assert skipped[0].startswith("the roofline was not measured: it reads graphs with `onnx` (")
     assert skipped[0].endswith('); run `pip install "facealign[compile]"`')
+
+
+def test_rooflines_of_says_what_failed(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise BackendError("onnxruntime left a profile that cannot be read")
+
+    monkeypatch.setattr(roofline, "rooflines", refuse)
+
+    assert _skipped(tiny_bundle, GRAPHS) == [
+        "the roofline was not measured: onnxruntime left a profile that cannot be read"
+    ]
 
 
 def test_rooflines_text_has_roof_and_shares() -> None:
