@@ -16,6 +16,7 @@ from facealign.export.kernels import Kernel, kernels_of, named_graph
 from facealign.export.traffic import GraphWork, NodeWork, graph_work
 from facealign.pipeline.machine_roof import measure_roof
 from facealign.runtime.ort_profile import KernelTime, OrtProfile, profile_graph
+from facealign.runtime.patch_crop_body import with_patch_crop_body
 
 __all__ = ["graph_roofline", "rooflines"]
 
@@ -80,7 +81,7 @@ def graph_roofline(
         roof: Of this machine and as many threads.
         measured_ms: Time of a run without a profile, if it was measured.
     """
-    named = named_graph(graph_from_bytes(graph))
+    named = named_graph(graph_from_bytes(with_patch_crop_body(graph)))
     work = graph_work(named, batch=len(crops))
     profile = profile_graph(
         bytes_from_graph(named), crops, threads=candidate.threads, seconds=_SECONDS

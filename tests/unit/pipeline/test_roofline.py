@@ -12,8 +12,10 @@ from facealign.bench.result import Candidate, Roof, Roofline
 from facealign.bench.roofline import OTHER
 from facealign.bundle import read_bundle
 from facealign.errors import UsageError
+from facealign.export.passes.lower import Form
 from facealign.pipeline import roofline as subject
 from facealign.pipeline.roofline import graph_roofline, rooflines
+from tests.patch_crop_bundle import patch_crop_graph
 
 ROOF = Roof(peak_gflops={"fp32": 100.0, "int8": 400.0}, bandwidth_gb_s=10.0, threads=1)
 CANDIDATE = Candidate(engine="onnxruntime", precision="fp32", batch=2, threads=1)
@@ -116,6 +118,22 @@ def test_graph_roofline_times_kernels_that_onnx_runtime_gave_no_name() -> None:
     assert rows["Softmax"].bytes == 2 * 2 * (2 * 4 * 4)
     assert rows["Softmax"].time_ms is not None
     assert sum(row.time_ms or 0.0 for row in line.operators) == pytest.approx(line.total_ms)
+
+
+@pytest.mark.parametrize("form", ["function", "plugin"])
+def test_graph_roofline_looks_into_the_patch_crop(form: Form) -> None:
+    crops = np.zeros((2, 16, 16, 3), np.uint8)
+
+    rows, standard = (
+        {row.operator: (row.count, row.bytes) for row in line.operators}
+        for line in (
+            graph_roofline(patch_crop_graph(each), crops, CANDIDATE, ROOF)
+            for each in (form, "standard")
+        )
+    )
+
+    assert rows == standard
+    assert rows["GridSample"][0] == 2
 
 
 def _line() -> Roofline:
