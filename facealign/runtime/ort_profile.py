@@ -165,11 +165,16 @@ def _read(path: Path, optimised: bytes) -> OrtProfile:
     """
     try:
         events: list[_Event] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        return _profile(events, optimised)
+    except (ValueError, TypeError, LookupError) as error:
         raise BackendError(
             f"onnxruntime left a profile that cannot be read ({error}); free space in "
             f"`{tempfile.gettempdir()}`"
         ) from error
+
+
+def _profile(events: Sequence[_Event], optimised: bytes) -> OrtProfile:
+    """Return what the events of a session say; a `ValueError` if there is no run among them."""
     runs = [event for event in events if event["name"] == _RUN][_WARM_UP:]
     kernels_of_runs = _kernels_of(runs, events)
     kernels = tuple(_median_times(kernels_of_runs))

@@ -120,9 +120,14 @@ def _run_events(number: int, kernel_us: int) -> list[dict[str, object]]:
     ]
 
 
-def test_profile_that_is_cut_off_is_an_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "text",
+    ['[{"cat": "Node", ', "", "[]", "{}", '[{"cat": "Node"}]', "null"],
+    ids=["cut off", "nothing", "no runs", "no list", "no fields", "null"],
+)
+def test_profile_that_is_cut_off_is_an_error(text: str, tmp_path: Path) -> None:
     path = tmp_path / "profile.json"
-    path.write_text('[{"cat": "Node", ', encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
 
     with pytest.raises(BackendError, match=r"left a profile that cannot be read .*; free space"):
         ort_profile._read(path, b"")
