@@ -75,22 +75,16 @@ def profile_graph(
         seconds: For how long it is run, at least 6 times.
 
     Raises:
-        BackendError: If ONNX Runtime cannot open, run or profile the graph.
+        BackendError: If ONNX Runtime cannot open, run or profile the graph, or there is no room
+            for the profile.
     """
-    with tempfile.TemporaryDirectory(prefix="facealign-profile-") as name:
-        folder = Path(name)
-        session = ort_session(graph, threads=threads, profile_folder=folder)
-        feeds = {session.get_inputs()[0].name: crops}
-        names = [output.name for output in session.get_outputs()]
-        try:
-            _run_for(
-                lambda: run_session(session, names, feeds),
-                seconds,
-                (_LEAST_PROFILED, _MOST_PROFILED),
-            )
-        finally:
-            written = Path(session.end_profiling())
-        return _read(written, (folder / "optimised.onnx").read_bytes())
+    try:
+        with tempfile.TemporaryDirectory(prefix="facealign-profile-") as name:
+            return _profiled(graph, crops, Path(name), threads=threads, seconds=seconds)
+    except OSError as error:
+        raise BackendError(
+            f"a profile cannot be written ({error}); free space in `{tempfile.gettempdir()}`"
+        ) from error
 
 
 def operator_times(profile: OrtProfile) -> dict[str, float]:
@@ -143,6 +137,26 @@ class _Event(TypedDict):
     ts: int
     dur: int
     args: _Arguments
+
+
+def _profiled(
+    graph: bytes,
+    crops: NDArray[np.generic],
+    folder: Path,
+    *,
+    threads: int | None,
+    seconds: float,
+) -> OrtProfile:
+    session = ort_session(graph, threads=threads, profile_folder=folder)
+    feeds = {session.get_inputs()[0].name: crops}
+    names = [output.name for output in session.get_outputs()]
+    try:
+        _run_for(
+            lambda: run_session(session, names, feeds), seconds, (_LEAST_PROFILED, _MOST_PROFILED)
+        )
+    finally:
+        written = Path(session.end_profiling())
+    return _read(written, (folder / "optimised.onnx").read_bytes())
 
 
 def _run_for(run: Callable[[], object], seconds: float, limits: tuple[int, float]) -> list[float]:

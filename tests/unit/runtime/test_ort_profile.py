@@ -96,6 +96,15 @@ def test_profile_graph_leaves_no_file_when_the_graph_is_refused(temporary: Path)
     assert list(temporary.iterdir()) == []
 
 
+def test_profile_graph_says_that_there_is_no_room_for_it(
+    tiny_graph: bytes, crops: NDArray[np.uint8], temporary: Path
+) -> None:
+    temporary.rmdir()
+
+    with pytest.raises(BackendError, match=r"a profile cannot be written \(.*; free space in `/"):
+        profile_graph(tiny_graph, crops, threads=1)
+
+
 def test_profile_passes_over_what_disturbs_one_run(tmp_path: Path) -> None:
     # Five runs of 100 us, of which two warm up; a kernel of 30 us takes 5030 in one of the others.
     kernels_us = [900, 900, 30, 5030, 30]
