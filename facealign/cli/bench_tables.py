@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from facealign.bench.result import BenchResult, CandidateResult, GpuTimes
-from facealign.bench.roofline import layer_times, layers_by_plan, side_by_side, times_of
+from facealign.bench.roofline import OTHER, layer_times, layers_by_plan, side_by_side, times_of
 from facealign.pipeline.bench import PURPOSE
 
 __all__ = ["NOT_TRUSTED", "bench_text"]
@@ -152,7 +152,8 @@ def _operators(result: BenchResult) -> Table | None:
         return None
     rows = side_by_side(profiles)[:_MOST_OPERATORS]
     table = _table(
-        f"operators by each engine's own profile, ms per run, the {len(rows)} slowest",
+        f"operators by each engine's own profile, ms per run, the {len(rows)} slowest; "
+        f"`{OTHER}` is what lies between kernels",
         *("operator", *profiles),
     )
     for row in rows:

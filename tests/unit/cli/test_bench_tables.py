@@ -178,7 +178,7 @@ def test_bench_text_has_the_operators_of_graphs_and_plans_side_by_side(
     lines = bench_text(profiled, width=_WIDTH).splitlines()
 
     start = next(i for i, line in enumerate(lines) if line.startswith("operators by each engine's"))
-    assert lines[start].endswith("ms per run, the 12 slowest")
+    assert lines[start].endswith("ms per run, the 12 slowest; `other` is what lies between kernels")
     assert lines[start + 1].split() == ["operator", "onnxruntime", "fp32", "tensorrt", "fp16"]
     assert lines[start + 2].split()[::2] == ["Conv", "0.420"]
     assert ["TensorRT", "-", "0.030"] in [line.split() for line in lines[start:]]
