@@ -118,7 +118,8 @@ def _pairs(
 ) -> Iterator[tuple[Kernel, KernelTime]]:
     """Yield every time with its kernel: by name, and in order where ONNX Runtime gave none.
 
-    What only the profile has is a kernel without nodes.
+    What only the profile has is a kernel without nodes; one that it lacks keeps its work, at no
+    time.
     """
     by_name = {kernel.name: kernel for kernel in kernels if kernel.name}
     unnamed = [kernel for kernel in kernels if not kernel.name]
@@ -130,6 +131,9 @@ def _pairs(
             if kernel is not None:
                 unnamed.remove(kernel)
         yield kernel or Kernel(timed.name, timed.operator), timed
+    for kernel in (*by_name.values(), *unnamed):
+        if kernel.keys:
+            yield kernel, KernelTime(kernel.name, kernel.operator, 0.0, ())
 
 
 def _leader(kernel: Kernel, nodes: Sequence[NodeWork]) -> str:
