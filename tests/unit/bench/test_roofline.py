@@ -186,11 +186,16 @@ def test_layer_times_add_up_by_operator() -> None:
 def test_layers_by_plan_are_those_of_the_smallest_batch() -> None:
     result = bench_result()
     plan = result.candidates[-1]
-    wide = replace_struct(plan, candidate=replace_struct(plan.candidate, batch=4))
-
-    found = layers_by_plan(replace_struct(result, candidates=(*result.candidates, wide)))
-
     assert plan.gpu is not None
+    wide = replace_struct(plan, candidate=replace_struct(plan.candidate, batch=4))
+    without = replace_struct(
+        plan,
+        candidate=replace_struct(plan.candidate, precision="int8"),
+        gpu=replace_struct(plan.gpu, layers=()),
+    )
+
+    found = layers_by_plan(replace_struct(result, candidates=(*result.candidates, wide, without)))
+
     assert found == {plan.candidate: plan.gpu.layers}
     assert len(plan.gpu.layers) == 4
 
