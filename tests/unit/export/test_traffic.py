@@ -26,7 +26,7 @@ GATHER = """
 agraph (float[B, 100, 4] x) => (float[B, 2, 4] y) <int64[2] rows = {3, 5}>
 { y = Gather <axis = 1> (x, rows) }"""
 GATHER_POINTS = """
-agraph (float[B, 100, 4] x) => (float[2, 4] y) <int64[2, 2] places = {0, 3, 0, 5}>
+agraph (float[B, 10, 4] x) => (float[2] y) <int64[2, 3] places = {0, 3, 1, 0, 5, 2}>
 { y = GatherND (x, places) }"""
 GATHER_ELEMENTS = """
 agraph (float[B, 100] x, int64[B, 3] places) => (float[B, 3] y)
@@ -58,7 +58,7 @@ agraph (float[B, 8] x) => (float[B, 2] y)
         pytest.param(SLICE, 4 * (10 + 10), 8 * 3, id="Slice"),
         pytest.param(GATHER, 4 * (8 + 8), 8 * 2, id="Gather"),
         pytest.param(GATHER_ELEMENTS, 4 * (3 + 3) + 8 * 3, 0, id="GatherElements"),
-        pytest.param(GATHER_POINTS, 0, 4 * (8 + 8) + 8 * 4, id="GatherND"),
+        pytest.param(GATHER_POINTS, 0, 4 * (2 + 2) + 8 * 6, id="GatherND"),
         pytest.param(DECONV, 4 * (100 + 726), 4 * 108, id="ConvTranspose"),
         pytest.param(SQUARE, 4 * (5 + 5), 0, id="one tensor twice"),
         pytest.param(SAMPLE, 4 * (4 * 18 + 18 + 18), 0, id="GridSample"),
@@ -156,6 +156,12 @@ def test_graph_work_counts_a_dequantize_linear_that_others_read_too() -> None:
 
     assert work.nodes["d"].bytes == 8 + 4 * 8 + 4 + 1
     assert work.nodes["r"].reads == {"d": 32}
+
+
+def test_graph_work_counts_a_dequantize_linear_that_is_given_out() -> None:
+    text = QUANTIZED.replace("=> (float[B, 2] y)", "=> (float[B, 2] y, float[B, 8] d)")
+
+    assert _work(text).nodes["d"].bytes == 8 + 4 * 8 + 4 + 1
 
 
 @pytest.mark.parametrize(
