@@ -14,6 +14,7 @@ __all__ = [
     "FixedRateResult",
     "GpuTimes",
     "Latency",
+    "LayerRow",
     "MachineState",
     "OperatorRow",
     "Ratio",
@@ -67,10 +68,29 @@ class Latency(_Part, frozen=True, kw_only=True):
     cv_percent: float
 
 
+class LayerRow(_Part, frozen=True, kw_only=True):
+    """One layer of a TensorRT plan, as its own profiler has it.
+
+    Attributes:
+        name: As TensorRT calls it.
+        operator: Of the graph's nodes in it, products first; ``TensorRT`` where it holds none.
+        average_ms: Of one run; profiled runs are slower than others.
+        median_ms: Likewise.
+        percentage: Of the time of all layers.
+    """
+
+    name: str
+    operator: str
+    average_ms: float
+    median_ms: float
+    percentage: float
+
+
 class GpuTimes(_Part, frozen=True, kw_only=True):
     """A run on a GPU taken apart by events on its stream, in trtexec's terms and settings.
 
-    `latency` is host to device, compute and device to host added up, not the wall clock.
+    `latency` is host to device, compute and device to host added up, not the wall clock. `layers`
+    are those of one run, and `no_layers` says why there are none.
     """
 
     latency: Latency
@@ -81,6 +101,8 @@ class GpuTimes(_Part, frozen=True, kw_only=True):
     cuda_graph: bool
     spin_wait: bool
     data_transfers: bool
+    layers: tuple[LayerRow, ...] = ()
+    no_layers: str | None = None
 
 
 class CandidateResult(_Part, frozen=True, kw_only=True):

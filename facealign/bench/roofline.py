@@ -10,9 +10,19 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from facealign.bench.result import Candidate, OperatorRow, Roof, Roofline
+from facealign.bench.result import BenchResult, Candidate, LayerRow, OperatorRow, Roof, Roofline
 
-__all__ = ["OTHER", "KernelWork", "ProfileRow", "peak_of", "roofline", "side_by_side", "times_of"]
+__all__ = [
+    "OTHER",
+    "KernelWork",
+    "ProfileRow",
+    "layer_times",
+    "layers_by_plan",
+    "peak_of",
+    "roofline",
+    "side_by_side",
+    "times_of",
+]
 
 OTHER = "other"
 _WIDEST = "fp32"
@@ -113,6 +123,24 @@ def side_by_side(profiles: Mapping[str, Mapping[str, float]]) -> tuple[ProfileRo
 def times_of(line: Roofline) -> dict[str, float]:
     """Return milliseconds by operator, without what was merged, for `side_by_side`."""
     return {row.operator: row.time_ms for row in line.operators if row.time_ms is not None}
+
+
+def layer_times(layers: Iterable[LayerRow]) -> dict[str, float]:
+    """Return milliseconds by operator, of the layers of a plan, for `side_by_side`."""
+    times: dict[str, float] = {}
+    for layer in layers:
+        times[layer.operator] = times.get(layer.operator, 0.0) + layer.average_ms
+    return times
+
+
+def layers_by_plan(result: BenchResult) -> dict[Candidate, tuple[LayerRow, ...]]:
+    """Return the layers of the plans that were profiled, at the smallest batch as rooflines."""
+    smallest = min((each.candidate.batch for each in result.candidates), default=0)
+    return {
+        each.candidate: each.gpu.layers
+        for each in result.candidates
+        if each.candidate.batch == smallest and each.gpu is not None and each.gpu.layers
+    }
 
 
 def _row(operator: str, kernels: Iterable[KernelWork], roof: Roof, scale: float) -> OperatorRow:

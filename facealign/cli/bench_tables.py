@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from facealign.bench.result import BenchResult, CandidateResult, GpuTimes
+from facealign.bench.roofline import OTHER, layer_times, layers_by_plan, side_by_side, times_of
 from facealign.pipeline.bench import PURPOSE
 
 __all__ = ["NOT_TRUSTED", "bench_text"]
@@ -16,10 +17,11 @@ __all__ = ["NOT_TRUSTED", "bench_text"]
 NOT_TRUSTED = "not to be trusted as a regression"
 _GAP = (0, 1)
 _NOTHING = "-"
+_MOST_OPERATORS = 12  # rows; all are in the JSON
 
 
 def bench_text(result: BenchResult, *, width: int) -> str:
-    """Return tables of times, ratios, the GPU and the fixed rate, then what to know about them.
+    """Return tables of times, ratios, the GPU, the rate and operators, then what to know of them.
 
     Args:
         result: Of a run.
@@ -32,6 +34,7 @@ def bench_text(result: BenchResult, *, width: int) -> str:
         _gpu(result),
         _ratios(result),
         _fixed_rate(result),
+        _operators(result),
     ):
         if table is not None:
             console.print(table.title, soft_wrap=True)  # rich breaks it where the table ends
@@ -138,6 +141,24 @@ def _fixed_rate(result: BenchResult) -> Table | None:
             str(each.misses),
             f"{each.busy_percent:.0f}",
         )
+    return table
+
+
+def _operators(result: BenchResult) -> Table | None:
+    lines = {line.candidate.name: times_of(line) for line in result.rooflines}
+    plans = {plan.name: layer_times(rows) for plan, rows in layers_by_plan(result).items()}
+    profiles = lines | plans
+    if not profiles:
+        return None
+    rows = side_by_side(profiles)[:_MOST_OPERATORS]
+    table = _table(
+        f"operators by each engine's own profile, ms per run, the {len(rows)} slowest; "
+        f"`{OTHER}` is what lies between kernels",
+        *("operator", *profiles),
+    )
+    for row in rows:
+        times = (_ms(each) if each else _NOTHING for each in row.times_ms.values())
+        table.add_row(row.operator, *times)
     return table
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from facealign.bench.result import CandidateResult, Roof, Roofline
 from facealign.bundle import Bundle
+from facealign.errors import FacealignError
 
 __all__ = ["rooflines_of", "rooflines_text"]
 
@@ -18,14 +19,19 @@ def rooflines_of(
 ) -> tuple[Roof | None, tuple[Roofline, ...]]:
     """Return the roof, and every graph that ONNX Runtime ran under it, at its smallest batch.
 
+    It comes last: what fails here costs nothing that was measured before.
+
     Args:
         bundle: Has the graphs.
         results: Their times are what counts; the profile only shares them out.
         skipped: Gets a sentence where it cannot be measured, or lacks something.
-
-    Raises:
-        BackendError: If ONNX Runtime cannot profile a graph.
     """
+    skipped += [
+        f"the layers of {each.candidate.name} at batch {each.candidate.batch} were not timed: "
+        f"{each.gpu.no_layers}"
+        for each in results
+        if each.gpu is not None and each.gpu.no_layers is not None
+    ]
     own = [each for each in results if each.candidate.engine == _ENGINE]
     if not own:
         skipped.append(f"the roofline was not measured: {_ENGINE} was not among the candidates")
@@ -38,13 +44,17 @@ def rooflines_of(
         return None, ()
     batch = min(each.candidate.batch for each in own)
     smallest = [each for each in own if each.candidate.batch == batch]
-    roof, lines = rooflines(
-        bundle,
-        [each.candidate.precision for each in smallest],
-        threads=smallest[0].candidate.threads,
-        batch=batch,
-        measured_ms={each.candidate.precision: each.forward.median_ms for each in smallest},
-    )
+    try:
+        roof, lines = rooflines(
+            bundle,
+            [each.candidate.precision for each in smallest],
+            threads=smallest[0].candidate.threads,
+            batch=batch,
+            measured_ms={each.candidate.precision: each.forward.median_ms for each in smallest},
+        )
+    except FacealignError as error:
+        skipped.append(f"the roofline was not measured: {error}")
+        return None, ()
     note = roof_note(roof)
     skipped += [] if note is None else [note]
     return roof, lines

@@ -12,7 +12,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from facealign.bench.latency import latency_of
 from facealign.bench.result import GpuTimes
 from facealign.bench.worker import Run
 from facealign.bundle import Bundle, Manifest, read_bundle
@@ -70,7 +69,7 @@ def open_subject(line: bytes) -> BundleSubject:
         stack.callback(engine.close)
         session = _session(bundle, engine, spec)
         stack.pop_all()  # the session closes it
-    return BundleSubject(bundle, engine, session, batch=spec.batch)
+    return BundleSubject(bundle, engine, session, precision=spec.precision, batch=spec.batch)
 
 
 class BundleSubject:
@@ -81,7 +80,10 @@ class BundleSubject:
     is cut off say little about a precision.
     """
 
-    def __init__(self, bundle: Bundle, engine: Engine, session: Session, *, batch: int) -> None:
+    def __init__(
+        self, bundle: Bundle, engine: Engine, session: Session, *, precision: str, batch: int
+    ) -> None:
+        self._read_graph = partial(bundle.read_file, bundle.manifest.graphs[precision].file)
         golden, rule = bundle.golden(), bundle.manifest.crop
         self._engine, self._session = engine, session
         self._frame, self._inside = golden.frame, _boxes_inside(golden.boxes, golden.frame)
@@ -110,23 +112,12 @@ class BundleSubject:
         """Return so many runs by the GPU's clock, in trtexec's terms, or None without a GPU."""
         if "facealign.runtime.tensorrt.engine" not in sys.modules:
             return None
+        from facealign.pipeline.bench_gpu import gpu_times_of
         from facealign.runtime.tensorrt.engine import TensorrtEngine
-        from facealign.runtime.tensorrt.gpu_runs import gpu_runs
 
         if not isinstance(self._engine, TensorrtEngine):
             return None
-        found = gpu_runs(self._engine, self._crops, count=count)
-        runs = found.runs
-        return GpuTimes(
-            latency=latency_of([run.h2d_ms + run.compute_ms + run.d2h_ms for run in runs]),
-            enqueue_time=latency_of([run.enqueue_ms for run in runs]),
-            h2d_latency=latency_of([run.h2d_ms for run in runs]),
-            gpu_compute_time=latency_of([run.compute_ms for run in runs]),
-            d2h_latency=latency_of([run.d2h_ms for run in runs]),
-            cuda_graph=found.cuda_graph,
-            spin_wait=found.spin_wait,
-            data_transfers=found.data_transfers,
-        )
+        return gpu_times_of(self._engine, self._crops, self._read_graph(), count=count)
 
     def close(self) -> None:
         """Free the engine."""

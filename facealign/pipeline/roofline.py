@@ -16,6 +16,7 @@ from facealign.export.kernels import Kernel, kernels_of, named_graph
 from facealign.export.traffic import GraphWork, NodeWork, graph_work
 from facealign.pipeline.machine_roof import measure_roof
 from facealign.runtime.ort_profile import KernelTime, OrtProfile, profile_graph
+from facealign.runtime.patch_crop_body import with_patch_crop_body
 
 __all__ = ["graph_roofline", "rooflines"]
 
@@ -80,7 +81,7 @@ def graph_roofline(
         roof: Of this machine and as many threads.
         measured_ms: Time of a run without a profile, if it was measured.
     """
-    named = named_graph(graph_from_bytes(graph))
+    named = named_graph(graph_from_bytes(with_patch_crop_body(graph)))
     work = graph_work(named, batch=len(crops))
     profile = profile_graph(
         bytes_from_graph(named), crops, threads=candidate.threads, seconds=_SECONDS
@@ -117,7 +118,8 @@ def _pairs(
 ) -> Iterator[tuple[Kernel, KernelTime]]:
     """Yield every time with its kernel: by name, and in order where ONNX Runtime gave none.
 
-    What only the profile has is a kernel without nodes.
+    What only the profile has is a kernel without nodes; one that it lacks keeps its work, at no
+    time.
     """
     by_name = {kernel.name: kernel for kernel in kernels if kernel.name}
     unnamed = [kernel for kernel in kernels if not kernel.name]
@@ -129,6 +131,9 @@ def _pairs(
             if kernel is not None:
                 unnamed.remove(kernel)
         yield kernel or Kernel(timed.name, timed.operator), timed
+    for kernel in (*by_name.values(), *unnamed):
+        if kernel.keys:
+            yield kernel, KernelTime(kernel.name, kernel.operator, 0.0, ())
 
 
 def _leader(kernel: Kernel, nodes: Sequence[NodeWork]) -> str:

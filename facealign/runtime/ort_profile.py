@@ -75,22 +75,16 @@ def profile_graph(
         seconds: For how long it is run, at least 6 times.
 
     Raises:
-        BackendError: If ONNX Runtime cannot open, run or profile the graph.
+        BackendError: If ONNX Runtime cannot open, run or profile the graph, or there is no room
+            for the profile.
     """
-    with tempfile.TemporaryDirectory(prefix="facealign-profile-") as name:
-        folder = Path(name)
-        session = ort_session(graph, threads=threads, profile_folder=folder)
-        feeds = {session.get_inputs()[0].name: crops}
-        names = [output.name for output in session.get_outputs()]
-        try:
-            _run_for(
-                lambda: run_session(session, names, feeds),
-                seconds,
-                (_LEAST_PROFILED, _MOST_PROFILED),
-            )
-        finally:
-            written = Path(session.end_profiling())
-        return _read(written, (folder / "optimised.onnx").read_bytes())
+    try:
+        with tempfile.TemporaryDirectory(prefix="facealign-profile-") as name:
+            return _profiled(graph, crops, Path(name), threads=threads, seconds=seconds)
+    except OSError as error:
+        raise BackendError(
+            f"a profile cannot be written ({error}); free space in `{tempfile.gettempdir()}`"
+        ) from error
 
 
 def operator_times(profile: OrtProfile) -> dict[str, float]:
@@ -145,6 +139,26 @@ class _Event(TypedDict):
     args: _Arguments
 
 
+def _profiled(
+    graph: bytes,
+    crops: NDArray[np.generic],
+    folder: Path,
+    *,
+    threads: int | None,
+    seconds: float,
+) -> OrtProfile:
+    session = ort_session(graph, threads=threads, profile_folder=folder)
+    feeds = {session.get_inputs()[0].name: crops}
+    names = [output.name for output in session.get_outputs()]
+    try:
+        _run_for(
+            lambda: run_session(session, names, feeds), seconds, (_LEAST_PROFILED, _MOST_PROFILED)
+        )
+    finally:
+        written = Path(session.end_profiling())
+    return _read(written, (folder / "optimised.onnx").read_bytes())
+
+
 def _run_for(run: Callable[[], object], seconds: float, limits: tuple[int, float]) -> list[float]:
     """Return the times of runs in milliseconds: at least and at most so many."""
     least, most = limits
@@ -165,11 +179,16 @@ def _read(path: Path, optimised: bytes) -> OrtProfile:
     """
     try:
         events: list[_Event] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        return _profile(events, optimised)
+    except (ValueError, TypeError, LookupError) as error:
         raise BackendError(
             f"onnxruntime left a profile that cannot be read ({error}); free space in "
             f"`{tempfile.gettempdir()}`"
         ) from error
+
+
+def _profile(events: Sequence[_Event], optimised: bytes) -> OrtProfile:
+    """Return what the events of a session say; a `ValueError` if there is no run among them."""
     runs = [event for event in events if event["name"] == _RUN][_WARM_UP:]
     kernels_of_runs = _kernels_of(runs, events)
     kernels = tuple(_median_times(kernels_of_runs))

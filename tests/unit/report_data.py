@@ -12,6 +12,7 @@ from facealign.bench.result import (
     FixedRateResult,
     GpuTimes,
     Latency,
+    LayerRow,
     MachineState,
     OperatorRow,
     Ratio,
@@ -40,6 +41,13 @@ _OPERATORS = {  # multiply-accumulates, bytes, share of the time
     "Concat": (0, 400_000, 0.0005),
     "Gather": (0, 200_000, 0.0),
 }
+
+_LAYERS = (  # name, operator, milliseconds
+    ("__myl_Conv_0", "Conv", 0.3),
+    ("__myl_Conv_1", "Conv", 0.12),
+    ("__myl_Fc_2", "MatMul", 0.15),
+    ("Reformatting CopyNode for Input Tensor 0 to __myl_Fc_2", "TensorRT", 0.03),
+)
 
 
 def samples_ms(median_ms: float, *, seed: int, count: int = _RUNS) -> tuple[float, ...]:
@@ -134,17 +142,25 @@ def bench_result(*, flags: tuple[str, ...] = (), bundle: str = "demo.bundle") ->
 
 
 def _gpu_times() -> GpuTimes:
-    parts = {
-        name: latency_of(samples_ms(median_ms, seed=7))
-        for name, median_ms in {
-            "latency": 0.61,
-            "enqueue_time": 0.02,
-            "h2d_latency": 0.03,
-            "gpu_compute_time": 0.56,
-            "d2h_latency": 0.02,
-        }.items()
-    }
-    return GpuTimes(**parts, cuda_graph=True, spin_wait=False, data_transfers=True)
+    def times(median_ms: float) -> Latency:
+        return latency_of(samples_ms(median_ms, seed=7))
+
+    return GpuTimes(
+        latency=times(0.61),
+        enqueue_time=times(0.02),
+        h2d_latency=times(0.03),
+        gpu_compute_time=times(0.56),
+        d2h_latency=times(0.02),
+        cuda_graph=True,
+        spin_wait=False,
+        data_transfers=True,
+        layers=tuple(
+            LayerRow(
+                name=name, operator=operator, average_ms=ms, median_ms=ms, percentage=ms / 0.006
+            )
+            for name, operator, ms in _LAYERS
+        ),
+    )
 
 
 def _ratio(precision: str, times: float, batch: int) -> Ratio:

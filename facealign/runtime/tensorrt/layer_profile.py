@@ -14,33 +14,38 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facealign.errors import BackendError
+from facealign.errors import BackendError, IntegrityError
+from facealign.runtime.onnx_fields import messages, texts
 from facealign.runtime.tensorrt.device import Device
 from facealign.runtime.tensorrt.loaded_plan import LoadedPlan, load_plan
 from facealign.runtime.tensorrt.plan_contract import PlanContract
 from facealign.runtime.tensorrt.slot import Slot
 
-__all__ = ["LayerProfile", "LayerTime", "nodes_of_layer", "profile_plan"]
+__all__ = ["LayerTime", "nodes_of_layer", "operators_of_graph", "profile_plan"]
 
 _WARM_UP = 3  # the first run of a batch size sets it up
 _OTHER = "TensorRT"  # a layer that holds no node, such as a copy between formats
 _PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _COPY = "Reformatting CopyNode"
-# Verbosity DETAILED writes the nodes that a layer was made of into its metadata.
-_METADATA = re.compile(r"\[ONNX Layer: ([^\]]+)\]")
+# Field numbers of onnx.proto, which never change.
+_MODEL_GRAPH, _GRAPH_NODE = 7, 1
+_MODEL_FUNCTION, _FUNCTION_NODE = 25, 7
+_NODE_OUTPUT, _NODE_NAME, _NODE_OPERATOR = 2, 3, 4
+# Verbosity DETAILED writes the nodes that a layer was made of into its metadata; what else is known
+# of a node, such as the function that it is in, follows a bar (onnx-tensorrt, `processMetadata`).
+_METADATA = re.compile(r"\[ONNX Layer: ([^\]]+?)(?: \|[^\]]*)?\]")
 # Without it, names are joined: "a + b", "a || b", "PWN(a, b)", "{ForeignNode[a...b]}".
 _JOINTS = re.compile(r"\.\.\.|[\s(){}\[\],]+")
 
 
 @dataclass(frozen=True, slots=True)
 class LayerTime:
-    """One layer of a plan over all runs, in what trtexec's ``--exportProfile`` says of it.
+    """One layer of a plan over all runs, by what trtexec's ``--exportProfile`` says of it.
 
     Attributes:
         name: As TensorRT calls it.
         nodes: Names of the ONNX nodes that it holds, as far as TensorRT tells.
         operator: Of the first of them, products first.
-        time_ms: Of all runs together.
         average_ms: Of one run.
         median_ms: Likewise.
         percentage: Of all layers, 0 to 100.
@@ -49,40 +54,9 @@ class LayerTime:
     name: str
     nodes: tuple[str, ...]
     operator: str
-    time_ms: float
     average_ms: float
     median_ms: float
     percentage: float
-
-
-@dataclass(frozen=True, slots=True)
-class LayerProfile:
-    """The layers of a plan in the order they were reported."""
-
-    run_count: int
-    layers: tuple[LayerTime, ...]
-
-    def operator_times(self) -> dict[str, float]:
-        """Return milliseconds per run by operator, the largest first."""
-        times: dict[str, float] = {}
-        for layer in self.layers:
-            times[layer.operator] = times.get(layer.operator, 0.0) + layer.average_ms
-        return dict(sorted(times.items(), key=lambda item: -item[1]))
-
-    def exported(self) -> list[dict[str, int | float | str]]:
-        """Return it as trtexec's ``--exportProfile`` writes it, to be written as JSON."""
-        rows: list[dict[str, int | float | str]] = [{"count": self.run_count}]
-        rows += [
-            {
-                "name": layer.name,
-                "timeMs": layer.time_ms,
-                "averageMs": layer.average_ms,
-                "medianMs": layer.median_ms,
-                "percentage": layer.percentage,
-            }
-            for layer in self.layers
-        ]
-        return rows
 
 
 def profile_plan(
@@ -92,14 +66,14 @@ def profile_plan(
     *,
     operators: Mapping[str, str],
     run_count: int = 20,
-) -> LayerProfile:
-    """Return the times of a plan's layers. Runs are queued one by one, not as a CUDA graph.
+) -> tuple[LayerTime, ...]:
+    """Return the times of a plan's layers, as they are reported. Runs are no CUDA graph.
 
     Args:
         contract: A plan that was checked, see `LoadedPlan`.
         device: Where it was built for; stays open.
         crops: ``(B, S, S, 3)`` uint8 BGR, what is run.
-        operators: Of the graph, by the name of a node.
+        operators: Of the graph, see `operators_of_graph`.
         run_count: Without warm-up.
 
     Raises:
@@ -124,7 +98,28 @@ def profile_plan(
         raise BackendError(
             f"TensorRT reports no layers of `{contract.name}`; run `facealign build` again"
         )
-    return LayerProfile(run_count, _layers(times, run_count, operators, metadata))
+    return _layers(times, run_count, operators, metadata)
+
+
+def operators_of_graph(graph: bytes) -> dict[str, str]:
+    """Return the operator of every node by the name that TensorRT's parser gives it.
+
+    Nodes of functions too, as their bodies become layers.
+
+    Args:
+        graph: ONNX.
+
+    Raises:
+        IntegrityError: If it is no protobuf message.
+    """
+    model = memoryview(graph)
+    try:
+        parts = [(each, _GRAPH_NODE) for each in messages(model, _MODEL_GRAPH)]
+        parts += [(each, _FUNCTION_NODE) for each in messages(model, _MODEL_FUNCTION)]
+        nodes = [node for part, number in parts for node in messages(part, number)]
+        return {_name(node): b"".join(texts(node, _NODE_OPERATOR)).decode() for node in nodes}
+    except IndexError as error:
+        raise IntegrityError("the graph is cut off; copy the bundle again") from error
 
 
 def nodes_of_layer(name: str, metadata: str, known: Mapping[str, object]) -> tuple[str, ...]:
@@ -143,6 +138,11 @@ def nodes_of_layer(name: str, metadata: str, known: Mapping[str, object]) -> tup
     return tuple(dict.fromkeys(part for part in found if part in known))
 
 
+def _name(node: memoryview) -> str:
+    name = b"".join(texts(node, _NODE_NAME))
+    return (name or b"node_of_" + b"".join(texts(node, _NODE_OUTPUT)[:1])).decode()
+
+
 def _profiler_class(trt: ModuleType) -> Any:  # noqa: ANN401  # a class of the module in hand
     class Profiler(trt.IProfiler):  # type: ignore[misc, name-defined]  # a module without types
         """TensorRT calls it after each run, from the thread that queued it."""
@@ -158,8 +158,16 @@ def _profiler_class(trt: ModuleType) -> Any:  # noqa: ANN401  # a class of the m
 
 
 def _metadata(plan: LoadedPlan) -> dict[str, str]:
-    """Return what TensorRT keeps of its layers by name; nothing of those it only names."""
-    layers = json.loads(plan.layer_information()).get("Layers", [])
+    """Return what TensorRT keeps of its layers by name; nothing of those it only names.
+
+    Raises:
+        BackendError: If that cannot be read.
+    """
+    try:
+        # It separates nodes by control characters, which JSON does not allow as they are.
+        layers = json.loads(plan.layer_information(), strict=False).get("Layers", [])
+    except (ValueError, AttributeError) as error:
+        raise BackendError(f"what TensorRT says of its layers cannot be read: {error}") from error
     detailed = [layer for layer in layers if isinstance(layer, dict)]
     return {str(layer.get("Name", "")): str(layer.get("Metadata", "")) for layer in detailed}
 
@@ -179,7 +187,6 @@ def _layers(
                 name=name,
                 nodes=nodes,
                 operator=_operator([operators[node] for node in nodes]),
-                time_ms=sum(reported),
                 average_ms=sum(reported) / run_count,
                 median_ms=statistics.median(reported),
                 percentage=100 * sum(reported) / all_ms,

@@ -86,7 +86,7 @@ class ICudaEngine(Object):
         self._plan = plan
         self._io = {value.name: _described(value) for value in [*inputs, *graph.output]}
         self._input_names = [value.name for value in inputs]
-        self._layer_names = [node.name or node.output[0] for node in graph.node]
+        self._layer_names = [node.name or f"node_of_{node.output[0]}" for node in graph.node]
         nodes = [kept["node"] for kept in plan.plugins]
         self._session = StagedSession(plan.graph, nodes, _session)
 

@@ -6,18 +6,22 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace as replace_struct
 
-from facealign.bench.result import Candidate, OperatorRow, Roof, Roofline
+from facealign.bench.result import Candidate, LayerRow, OperatorRow, Roof, Roofline
 from facealign.bench.roofline import (
     OTHER,
     KernelWork,
+    layer_times,
+    layers_by_plan,
     peak_of,
     roofline,
     side_by_side,
     times_of,
 )
+from tests.unit.report_data import bench_result
 
 ROOF = Roof(peak_gflops={"fp32": 100.0, "int8": 400.0}, bandwidth_gb_s=10.0, threads=2)
 CANDIDATE = Candidate(engine="onnxruntime", precision="fp32", batch=1, threads=2)
@@ -126,6 +130,7 @@ KERNELS = st.builds(
 TIMES = st.floats(1e-3, 1e4)
 
 
+@settings(deadline=None)  # a machine that others use stops for longer than an example takes
 @given(kernels=st.lists(KERNELS, max_size=12), profiled_ms=TIMES, measured_ms=TIMES)
 def test_roofline_neither_loses_nor_invents(
     kernels: list[KernelWork], profiled_ms: float, measured_ms: float
@@ -141,6 +146,7 @@ def test_roofline_neither_loses_nor_invents(
     assert line.share == pytest.approx(line.roof_ms / measured_ms)
 
 
+@settings(deadline=None)
 @given(kernel=KERNELS, factor=st.floats(1.0, 100.0))
 def test_roof_time_never_grows_with_a_faster_machine(kernel: KernelWork, factor: float) -> None:
     faster = Roof(
@@ -166,6 +172,32 @@ def test_times_of_leaves_out_what_was_merged() -> None:
     times = times_of(_roofline([CONV, ADD], profiled_ms=42.0))
 
     assert times == {"Conv": 40.0, "Add": 2.0, OTHER: 0.0}
+
+
+def test_layer_times_add_up_by_operator() -> None:
+    layers = [
+        LayerRow(name=name, operator=name[0], average_ms=ms, median_ms=9.0, percentage=1.0)
+        for name, ms in (("a1", 0.5), ("b1", 0.125), ("a2", 0.25))
+    ]
+
+    assert layer_times(layers) == {"a": 0.75, "b": 0.125}
+
+
+def test_layers_by_plan_are_those_of_the_smallest_batch() -> None:
+    result = bench_result()
+    plan = result.candidates[-1]
+    assert plan.gpu is not None
+    wide = replace_struct(plan, candidate=replace_struct(plan.candidate, batch=4))
+    without = replace_struct(
+        plan,
+        candidate=replace_struct(plan.candidate, precision="int8"),
+        gpu=replace_struct(plan.gpu, layers=()),
+    )
+
+    found = layers_by_plan(replace_struct(result, candidates=(*result.candidates, wide, without)))
+
+    assert found == {plan.candidate: plan.gpu.layers}
+    assert len(plan.gpu.layers) == 4
 
 
 def _roofline(

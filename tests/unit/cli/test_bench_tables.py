@@ -16,6 +16,7 @@ from facealign.bench.result import (
     Ratio,
 )
 from facealign.cli.bench_tables import bench_text
+from tests.unit.report_data import bench_result
 
 _WIDTH = 160
 
@@ -164,6 +165,24 @@ def test_bench_text_has_the_gpu_times_with_the_settings_that_they_depend_on(
         *("tensorrt", "fp16", "1", "3.000", "(3.000)", "0.500", "(0.500)", "2.250", "(2.250)"),
         *("0.250", "(0.250)", "0.100", "(0.100)", "yes", "no", "included"),
     ]
+
+
+def test_bench_text_has_the_operators_of_graphs_and_plans_side_by_side(
+    result: BenchResult,
+) -> None:
+    made_up = bench_result()
+    profiled = msgspec.structs.replace(
+        result, candidates=made_up.candidates, rooflines=made_up.rooflines[:1]
+    )
+
+    lines = bench_text(profiled, width=_WIDTH).splitlines()
+
+    start = next(i for i, line in enumerate(lines) if line.startswith("operators by each engine's"))
+    assert lines[start].endswith("ms per run, the 12 slowest; `other` is what lies between kernels")
+    assert lines[start + 1].split() == ["operator", "onnxruntime", "fp32", "tensorrt", "fp16"]
+    assert lines[start + 2].split()[::2] == ["Conv", "0.420"]
+    assert ["TensorRT", "-", "0.030"] in [line.split() for line in lines[start:]]
+    assert lines[start + 14] == ""
 
 
 def test_bench_text_keeps_names_whole_on_a_narrow_terminal(result: BenchResult) -> None:

@@ -25,6 +25,16 @@ agraph (float[B, 100] x) => (float[B, 10] y)
 GATHER = """
 agraph (float[B, 100, 4] x) => (float[B, 2, 4] y) <int64[2] rows = {3, 5}>
 { y = Gather <axis = 1> (x, rows) }"""
+GATHER_POINTS = """
+agraph (float[B, 10, 4] x) => (float[2] y) <int64[2, 3] places = {0, 3, 1, 0, 5, 2}>
+{ y = GatherND (x, places) }"""
+GATHER_ELEMENTS = """
+agraph (float[B, 100] x, int64[B, 3] places) => (float[B, 3] y)
+{ y = GatherElements <axis = 1> (x, places) }"""
+DECONV = """
+agraph (float[B, 4, 5, 5] x, float[4, 3, 3, 3] w) => (float[B, 6, 11, 11] y)
+{ y = ConvTranspose <group = 2, strides = [2, 2]> (x, w) }"""
+SQUARE = "agraph (float[B, 5] x) => (float[B, 5] y) { y = Mul (x, x) }"
 SAMPLE = """
 agraph (float[B, 2, 64, 64] x, float[B, 3, 3, 2] grid) => (float[B, 2, 3, 3] y)
 { y = GridSample (x, grid) }"""
@@ -47,6 +57,10 @@ agraph (float[B, 8] x) => (float[B, 2] y)
         pytest.param(GEMM, 2 * (7 + 5), 2 * 35, id="Gemm in FP16"),
         pytest.param(SLICE, 4 * (10 + 10), 8 * 3, id="Slice"),
         pytest.param(GATHER, 4 * (8 + 8), 8 * 2, id="Gather"),
+        pytest.param(GATHER_ELEMENTS, 4 * (3 + 3) + 8 * 3, 0, id="GatherElements"),
+        pytest.param(GATHER_POINTS, 0, 4 * (2 + 2) + 8 * 6, id="GatherND"),
+        pytest.param(DECONV, 4 * (100 + 726), 4 * 108, id="ConvTranspose"),
+        pytest.param(SQUARE, 4 * (5 + 5), 0, id="one tensor twice"),
         pytest.param(SAMPLE, 4 * (4 * 18 + 18 + 18), 0, id="GridSample"),
         pytest.param(CAST, 5 + 20, 0, id="Cast"),
         pytest.param(SOFTMAX, 4 * (25 + 25), 0, id="Softmax"),
@@ -68,15 +82,52 @@ def test_graph_work_reads_a_sampled_map_no_more_than_once() -> None:
     assert work.nodes["y"].reads["x"] == 4 * 2 * 9
 
 
-def test_graph_work_counts_views_as_nothing_and_reads_what_is_behind_them() -> None:
-    text = """
-    agraph (float[B, 6] x) => (float[B, 2, 3] z) <int64[3] shape = {-1, 2, 3}>
-    { a = Relu(x)  v = Reshape(a, shape)  z = Neg(v) }"""
+@pytest.mark.parametrize(
+    ("view", "shape"),
+    [
+        ("Reshape(a, rows)", "[B, 2, 3]"),
+        ("Identity(a)", "[B, 6, 1]"),
+        ("Flatten(a)", "[B, 6]"),
+        ("Dropout(a)", "[B, 6, 1]"),
+        ("Unsqueeze(a, last)", "[B, 6, 1, 1]"),
+        ("Squeeze(a, last)", "[B, 6]"),
+    ],
+)
+def test_graph_work_counts_views_as_nothing_and_reads_what_is_behind_them(
+    view: str, shape: str
+) -> None:
+    text = f"""
+    agraph (float[B, 6, 1] x) => (float{shape} z)
+    <int64[3] rows = {{-1, 2, 3}}, int64[1] last = {{-1}}>
+    {{ a = Relu(x)  v = {view}  z = Neg(v) }}"""
 
     work = _work(text)
 
     assert work.nodes["v"].bytes == 0
     assert work.nodes["z"].reads == {"a": 24}
+
+
+def test_graph_work_of_a_shape_reads_nothing() -> None:
+    work = _work("agraph (float[B, 100] x) => (int64[2] y) { y = Shape(x) }")
+
+    assert (work.nodes["y"].reads, work.nodes["y"].writes) == ({}, {"y": 16})
+
+
+def test_graph_work_reads_the_largest_part_of_what_is_read_twice() -> None:
+    text = """
+    agraph (float[B, 100] x) => (float[B, 10] y, float[B, 30] z)
+    <int64[1] start = {0}, int64[1] ten = {10}, int64[1] thirty = {30}, int64[1] axis = {1}>
+    { z = Slice(x, start, thirty, axis)  y = Slice(x, start, ten, axis) }"""
+
+    work = _work(text)
+
+    assert work.merged_bytes(["z", "y"]) == 4 * (30 + 30 + 10) + 8 * 4
+
+
+def test_graph_work_does_not_fold_what_a_caller_may_replace() -> None:
+    text = "agraph (float[2] x = {1, 2}) => (float[2] y) { y = Neg(x) }"
+
+    assert _work(text).nodes["y"].reads == {"x": 8}
 
 
 def test_graph_work_reads_integers_where_a_product_is_fed_by_dequantize_linear() -> None:
@@ -105,6 +156,33 @@ def test_graph_work_counts_a_dequantize_linear_that_others_read_too() -> None:
 
     assert work.nodes["d"].bytes == 8 + 4 * 8 + 4 + 1
     assert work.nodes["r"].reads == {"d": 32}
+
+
+def test_graph_work_counts_a_dequantize_linear_that_is_given_out() -> None:
+    text = QUANTIZED.replace("=> (float[B, 2] y)", "=> (float[B, 2] y, float[B, 8] d)")
+
+    assert _work(text).nodes["d"].bytes == 8 + 4 * 8 + 4 + 1
+
+
+@pytest.mark.parametrize(
+    ("operator", "left", "right", "shape"),
+    [
+        ("Gemm", "[B, 4]", "[4, 2]", "[B, 2]"),
+        ("ConvTranspose", "[B, 4, 2, 2]", "[4, 2, 1, 1]", "[B, 2, 2, 2]"),
+        ("Conv", "[B, 4, 2, 2]", "[2, 4, 1, 1]", "[B, 2, 2, 2]"),
+    ],
+)
+def test_graph_work_takes_every_product_of_integers_for_int8(
+    operator: str, left: str, right: str, shape: str
+) -> None:
+    text = f"""
+    agraph (int8{left} x, int8{right} w) => (float{shape} y) <float s = {{0.1}}, int8 z = {{0}}>
+    {{ d = DequantizeLinear(x, s, z)  v = DequantizeLinear(w, s, z)  y = {operator}(d, v) }}"""
+
+    product = _work(text).nodes["y"]
+
+    assert product.kind == "int8"
+    assert set(product.reads) == {"x", "w"}
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from facealign.runtime.tensorrt.plan_contract import PlanContract
 from facealign.spec import contract_input, contract_outputs
 from tests.conformance.tiny import tiny_checkpoint, tiny_model
 from tests.doubles.host_device import HostDevice
+from tests.doubles.tensorrt import TensorrtDouble
 from tests.unit.runtime.tensorrt.conftest import contract, device, double, install
 
 __all__ = ["contract", "device", "double", "install"]
@@ -126,7 +127,8 @@ def test_subject_on_tensorrt_has_the_times_that_trtexec_prints(
 ) -> None:
     bundle = read_bundle(tiny_bundle)
     engine = engine_from_plan(contract, device)
-    subject = BundleSubject(bundle, engine, Session(engine, bundle.manifest), batch=2)
+    session = Session(engine, bundle.manifest)
+    subject = BundleSubject(bundle, engine, session, precision="fp32", batch=2)
 
     found = subject.gpu_times(4)
 
@@ -138,6 +140,34 @@ def test_subject_on_tensorrt_has_the_times_that_trtexec_prints(
     assert found.latency.median_ms == 3.0
     assert found.enqueue_time.min_ms > 0
     assert (found.cuda_graph, found.data_transfers) == (True, True)
+    # The double takes 0.25 ms longer for each node of the graph than for the one before.
+    gemm = next(layer for layer in found.layers if layer.operator == "Gemm")
+    assert (gemm.name, gemm.average_ms, gemm.median_ms) == ("node_of_flat", 2.25, 2.25)
+    assert sum(layer.percentage for layer in found.layers) == pytest.approx(100)
+    assert found.no_layers is None
+
+
+def test_subject_on_tensorrt_says_why_there_are_no_layers(
+    double: TensorrtDouble,  # the fixture of that name
+    tiny_bundle: Path,
+    device: HostDevice,  # likewise
+    contract: PlanContract,  # likewise
+) -> None:
+    bundle = read_bundle(tiny_bundle)
+    engine = engine_from_plan(contract, device)
+    session = Session(engine, bundle.manifest)
+    subject = BundleSubject(bundle, engine, session, precision="fp32", batch=2)
+    before = device.things_alive()
+    double.reset_calls()
+    subject.gpu_times(1)
+    double.reset_calls(fail_at=double.calls.index("ICudaEngine.create_engine_inspector"))
+
+    found = subject.gpu_times(1)
+
+    assert found is not None
+    assert found.layers == ()
+    assert (found.no_layers or "").startswith("TensorRT cannot tell its layers: ")
+    assert device.things_alive() == before
 
 
 def test_open_subject_runs_the_module_of_the_checkpoint(network_bundle: Path) -> None:

@@ -20,6 +20,7 @@ from facealign.pipeline.page_sections.roofline import roofline_section
 from facealign.pipeline.page_sections.stages import stage_section
 from facealign.pipeline.report_page import report_page
 from facealign.report.page import Cell, Facts, Figures, Note, Section, Table
+from facealign.report.page.numbers import NONE
 from tests.unit.evaluation_data import write_two_graphs
 from tests.unit.report_data import bench_result
 
@@ -137,8 +138,26 @@ def test_operators_stand_side_by_side_and_the_rest_is_one_row() -> None:
 
     assert row(shares, "onnxruntime fp32, batch 1")["share reached"] == "26 %"
     assert operators.rows[0][0] == "Conv"
-    assert operators.rows[-1][0] == "2 others"
-    assert len(operators.columns) == 1 + 2
+    assert operators.rows[-1][0] == "3 others"
+    assert operators.columns == (
+        "operator",
+        "onnxruntime fp32, batch 1",
+        "onnxruntime fp16, batch 1",
+        "tensorrt fp16, batch 1",
+    )
+    assert row(operators, "Conv")["tensorrt fp16, batch 1"] == Cell("0.420", "2 layers")
+    assert row(operators, "Gemm")["tensorrt fp16, batch 1"] == NONE
+
+
+def test_layers_of_a_plan_are_shown_where_there_is_no_roofline() -> None:
+    found = roofline_section(msgspec.structs.replace(RESULT, roof=None, rooflines=()))
+
+    note, operators = found.blocks
+    assert isinstance(note, Note)
+    assert note.is_missing
+    assert isinstance(operators, Table)
+    assert operators.columns == ("operator", "tensorrt fp16, batch 1")
+    assert [cells[0] for cells in operators.rows] == ["Conv", "MatMul", "TensorRT"]
 
 
 def test_graph_whose_operators_have_no_time_is_not_drawn() -> None:

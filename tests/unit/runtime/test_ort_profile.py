@@ -96,6 +96,15 @@ def test_profile_graph_leaves_no_file_when_the_graph_is_refused(temporary: Path)
     assert list(temporary.iterdir()) == []
 
 
+def test_profile_graph_says_that_there_is_no_room_for_it(
+    tiny_graph: bytes, crops: NDArray[np.uint8], temporary: Path
+) -> None:
+    temporary.rmdir()
+
+    with pytest.raises(BackendError, match=r"a profile cannot be written \(.*; free space in `/"):
+        profile_graph(tiny_graph, crops, threads=1)
+
+
 def test_profile_passes_over_what_disturbs_one_run(tmp_path: Path) -> None:
     # Five runs of 100 us, of which two warm up; a kernel of 30 us takes 5030 in one of the others.
     kernels_us = [900, 900, 30, 5030, 30]
@@ -120,9 +129,14 @@ def _run_events(number: int, kernel_us: int) -> list[dict[str, object]]:
     ]
 
 
-def test_profile_that_is_cut_off_is_an_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "text",
+    ['[{"cat": "Node", ', "", "[]", "{}", '[{"cat": "Node"}]', "null"],
+    ids=["cut off", "nothing", "no runs", "no list", "no fields", "null"],
+)
+def test_profile_that_is_cut_off_is_an_error(text: str, tmp_path: Path) -> None:
     path = tmp_path / "profile.json"
-    path.write_text('[{"cat": "Node", ', encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
 
     with pytest.raises(BackendError, match=r"left a profile that cannot be read .*; free space"):
         ort_profile._read(path, b"")

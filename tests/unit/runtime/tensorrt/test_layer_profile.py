@@ -6,25 +6,30 @@ import gc
 from dataclasses import replace
 
 import numpy as np
+import onnx.parser
 import pytest
 from numpy.typing import NDArray
 
-from facealign.errors import BackendError, GraphContractError, UsageError
-from facealign.runtime.tensorrt.layer_profile import LayerProfile, nodes_of_layer, profile_plan
-from facealign.runtime.tensorrt.loaded_plan import load_plan
+from facealign.errors import BackendError, GraphContractError, IntegrityError, UsageError
+from facealign.runtime.tensorrt.layer_profile import (
+    nodes_of_layer,
+    operators_of_graph,
+    profile_plan,
+)
+from facealign.runtime.tensorrt.loaded_plan import LoadedPlan, load_plan
 from facealign.runtime.tensorrt.plan_contract import PlanContract
 from tests.doubles.host_device import HostDevice
 from tests.doubles.tensorrt import VERSIONS, Plan, TensorrtDouble, bytes_from_plan, plan_from_bytes
 from tests.unit.runtime.tensorrt.conftest import MAX_BATCH, SIZE_PX, Install
 
 CROPS: NDArray[np.uint8] = np.zeros((2, SIZE_PX, SIZE_PX, 3), np.uint8)
-# Of `tiny_graph`, whose nodes have no names, so that the double calls them by what they give.
+# Of `tiny_graph`, whose nodes have no names, so that they are called by what they give.
 OPERATORS = {
-    "float": "Cast",
-    "x": "Mul",
-    "features": "Concat",
-    "flat": "Gemm",
-    "mean": "ReduceMean",
+    "node_of_float": "Cast",
+    "node_of_x": "Mul",
+    "node_of_features": "Concat",
+    "node_of_flat": "Gemm",
+    "node_of_mean": "ReduceMean",
 }
 KNOWN = {"conv_1": 0, "relu_1": 0, "relu.2": 0, "conv_3": 0}
 
@@ -36,23 +41,27 @@ def test_profile_plan_times_every_layer(
     install(device, version)
     plan = replace(contract, data=_plan(contract, version))
 
-    profile = profile_plan(plan, device, CROPS, operators=OPERATORS, run_count=4)
+    layers = profile_plan(plan, device, CROPS, operators=OPERATORS, run_count=4)
 
-    assert [layer.name for layer in profile.layers][:3] == ["float", "x", "x_times_x"]
+    assert [layer.name for layer in layers][:3] == [
+        "node_of_float",
+        "node_of_x",
+        "node_of_x_times_x",
+    ]
     # The double reports 0.25 ms for the first layer, and 0.25 ms more for each that follows.
-    assert [layer.average_ms for layer in profile.layers] == [0.25 * i for i in range(1, 11)]
-    assert [layer.time_ms for layer in profile.layers] == [1.0 * i for i in range(1, 11)]
-    assert sum(layer.percentage for layer in profile.layers) == pytest.approx(100)
+    assert [layer.average_ms for layer in layers] == [0.25 * i for i in range(1, 11)]
+    assert [layer.median_ms for layer in layers] == [0.25 * i for i in range(1, 11)]
+    assert [layer.percentage for layer in layers] == [
+        pytest.approx(100 * i / 55) for i in range(1, 11)
+    ]
 
 
 @pytest.mark.usefixtures("double")
 def test_profile_plan_maps_layers_to_operators(device: HostDevice, contract: PlanContract) -> None:
-    profile = profile_plan(contract, device, CROPS, operators=OPERATORS, run_count=2)
+    layers = profile_plan(contract, device, CROPS, operators=OPERATORS, run_count=2)
 
-    times = profile.operator_times()
-    assert times["Gemm"] == 0.25 * 9
-    assert times["TensorRT"] == pytest.approx(0.25 * (3 + 4 + 6 + 7 + 10))  # nodes not told of
-    assert list(times.values()) == sorted(times.values(), reverse=True)
+    assert {layer.name: layer.operator for layer in layers if layer.nodes} == OPERATORS
+    assert [layer.operator for layer in layers].count("TensorRT") == 5  # nodes not told of
 
 
 @pytest.mark.usefixtures("double")
@@ -61,27 +70,34 @@ def test_profile_plan_reads_the_nodes_of_a_layer_out_of_its_metadata(
 ) -> None:
     detailed = replace(contract, data=_plan(contract, "10.3", verbosity="DETAILED"))
 
-    profile = profile_plan(detailed, device, CROPS, operators=OPERATORS, run_count=1)
+    layers = profile_plan(detailed, device, CROPS, operators=OPERATORS, run_count=1)
 
-    assert profile.layers[8].name == "__myl_8"
-    assert (profile.layers[8].nodes, profile.layers[8].operator) == (("flat",), "Gemm")
+    assert layers[8].name == "__myl_8"
+    assert (layers[8].nodes, layers[8].operator) == (("node_of_flat",), "Gemm")
 
 
 @pytest.mark.usefixtures("double")
-def test_profile_is_exported_in_the_words_of_trtexec(
-    device: HostDevice, contract: PlanContract
+def test_profile_plan_takes_the_control_characters_between_nodes(
+    device: HostDevice, contract: PlanContract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    profile = profile_plan(contract, device, CROPS, operators={}, run_count=3)
+    said = '{"Layers": [{"Name": "node_of_x", "Metadata": "[ONNX Layer: a]\x1f[ONNX Layer: b]"}]}'
+    monkeypatch.setattr(LoadedPlan, "layer_information", lambda _: said)
 
-    count, first, *_ = profile.exported()
-    assert count == {"count": 3}
-    assert first == {
-        "name": "float",
-        "timeMs": 0.75,
-        "averageMs": 0.25,
-        "medianMs": 0.25,
-        "percentage": pytest.approx(100 / 55),
-    }
+    held = {"a": "ReduceMean", "b": "Gemm"}
+    layers = profile_plan(contract, device, CROPS, operators=held, run_count=1)
+
+    assert (layers[1].nodes, layers[1].operator) == (("a", "b"), "Gemm")
+
+
+@pytest.mark.parametrize("said", ["", "[]", '{"Layers": ['], ids=["nothing", "a list", "cut off"])
+@pytest.mark.usefixtures("double")
+def test_profile_plan_says_that_layers_cannot_be_read(
+    said: str, device: HostDevice, contract: PlanContract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LoadedPlan, "layer_information", lambda _: said)
+
+    with pytest.raises(BackendError, match="what TensorRT says of its layers cannot be read"):
+        profile_plan(contract, device, CROPS, operators={}, run_count=1)
 
 
 def test_profile_plan_captures_no_graph_and_frees_everything(
@@ -163,6 +179,12 @@ def test_profile_plan_refuses_a_plan_that_breaks_its_contract(
             ("conv_1", "relu.2"),
             id="metadata",
         ),
+        pytest.param(
+            "__myl_Fc_1",
+            "[ONNX Layer: conv_1 | Local Function: PatchCrop]\x1f[ONNX Layer: relu.2 | a (b)]",
+            ("conv_1", "relu.2"),
+            id="in functions",
+        ),
     ],
 )
 def test_nodes_of_layer_reads_names_as_tensorrt_joins_them(
@@ -171,8 +193,20 @@ def test_nodes_of_layer_reads_names_as_tensorrt_joins_them(
     assert nodes_of_layer(name, metadata, KNOWN) == nodes
 
 
-def test_an_empty_profile_has_no_times() -> None:
-    assert LayerProfile(run_count=1, layers=()).operator_times() == {}
+def test_operators_of_graph_are_named_as_the_parser_of_tensorrt_names_nodes() -> None:
+    text = """
+    <ir_version: 9, opset_import: ["" : 19, "ours" : 1]>
+    agraph (float[B, 4] x) => (float[B, 4] y) { [relu_2] a = Relu(x)  y = ours.Twice(a) }
+    <opset_import: ["" : 19], domain: "ours"> Twice (a) => (b) { b = Add(a, a) }"""
+
+    found = operators_of_graph(onnx.parser.parse_model(text).SerializeToString())
+
+    assert found == {"relu_2": "Relu", "node_of_y": "Twice", "node_of_b": "Add"}
+
+
+def test_operators_of_graph_refuses_what_is_cut_off(tiny_graph: bytes) -> None:
+    with pytest.raises(IntegrityError, match="the graph is cut off; copy the bundle again"):
+        operators_of_graph(tiny_graph[:-9])
 
 
 @pytest.mark.usefixtures("double")
