@@ -62,7 +62,7 @@ def bench(  # noqa: PLR0913  # typer makes an option of each
     ] = None,
     seconds: Annotated[
         float, typer.Option(metavar="SECONDS", help="Time for all turns together.")
-    ] = 20.0,
+    ] = 15.0,
     *,
     threads: Annotated[
         int | None,

@@ -41,14 +41,17 @@ def result(
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("facealign.pipeline.bench._LEAST_RATE_S", 0.1)
+        patch.setattr("facealign.pipeline.bench_turns._LAUNCHES", 2)
         return run_bench(request)
 
 
 def test_run_bench_measures_every_candidate_over_the_same_rounds(result: BenchResult) -> None:
     names = [(each.candidate.name, each.candidate.batch) for each in result.candidates]
-    rounds = int(result.settings["rounds"])
+    rounds, launches = (int(result.settings[name]) for name in ("rounds", "launches"))
 
     assert names == [("onnxruntime fp32", 2), ("onnxruntime int8", 2)]
+    assert launches == 2
+    assert rounds >= 2 * launches
     for each in result.candidates:
         assert each.forward.count == len(each.forward_samples_ms) >= rounds
         assert each.end_to_end is not None
@@ -120,6 +123,7 @@ def test_run_bench_opens_fp32_to_compare_with_where_it_is_no_candidate(
     two_graphs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr("facealign.pipeline.bench_turns._LAUNCHES", 1)
     request = BenchRequest(
         two_graphs,
         engines=("onnxruntime",),
