@@ -16,6 +16,9 @@ __all__ = ["FULL", "REFERENCE_ENGINE", "BenchRequest", "candidates_of"]
 
 FULL = "fp32"
 REFERENCE_ENGINE = "onnxruntime"
+# Least and most. What is beyond is a slip, and ends in numbers that no message can hold.
+_SECONDS, _RATE = (0.01, 1e5), (0.1, 1e5)
+_THREADS, _FACES = (1, 1024), (1, 10_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +78,14 @@ def _check_numbers(request: BenchRequest, bundle: Bundle) -> None:
     wrong = [batch for batch in request.batches if not 1 <= batch <= most]
     if wrong:
         raise UsageError(f"the bundle takes batches of 1 to {most}, got {wrong[0]}")
-    positive = {
-        "seconds": request.seconds,
-        "threads": request.threads,
-        "rate": request.frames_per_s,
-        "faces": request.faces_per_frame,
-    }
-    for name, value in positive.items():
-        if value is not None and not 0 < value < float("inf"):
-            raise UsageError(f"`{name}` must be above 0, got {value}")
+    for name, value, (least, most) in (
+        ("seconds", request.seconds, _SECONDS),
+        ("threads", request.threads, _THREADS),
+        ("rate", request.frames_per_s, _RATE),
+        ("faces", request.faces_per_frame, _FACES),
+    ):
+        if value is not None and not least <= value <= most:
+            raise UsageError(f"`{name}` must be {least:g} to {most:g}, got {value}")
 
 
 def _engines(request: BenchRequest) -> tuple[str, ...]:

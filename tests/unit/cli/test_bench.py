@@ -86,7 +86,7 @@ def test_bench_with_a_data_set_needs_the_libraries_of_the_report_at_once(
         ("good.bundle --engine ,", 2, "',' is not NAME,NAME; pass for example `--engine onnx"),
         ("good.bundle --batch 1,x", 2, "batch '1,x' is not N,N; pass for example `--batch 1,4`"),
         ("good.bundle --batch 99", 2, "the bundle takes batches of 1 to 4, got 99"),
-        ("good.bundle --seconds 0", 2, "`seconds` must be above 0, got 0"),
+        ("good.bundle --seconds 0", 2, "`seconds` must be 0.01 to 100000, got 0"),
         ("good.bundle -o /proc/x", 2, "cannot write to `/proc`: .*; pass `--output`"),
         ("good.bundle --dataset nope", 2, "`nope` is no folder of a data set"),
         ("good.bundle --dataset empty", 2, "folder `empty` is no data set"),
