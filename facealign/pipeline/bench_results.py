@@ -15,7 +15,7 @@ from facealign.bench.ratios import ratio_of
 from facealign.bench.result import Candidate, CandidateResult, Ratio
 from facealign.bench.turns import Turns, round_medians_ms
 from facealign.bundle import Bundle
-from facealign.errors import BackendError
+from facealign.errors import BackendError, SelfTestError
 from facealign.pipeline.bench_candidates import FULL, REFERENCE_ENGINE, BenchRequest
 from facealign.pipeline.bench_children import Opened, open_candidate
 from facealign.pipeline.bench_subject import CROP, END_TO_END, FORWARD
@@ -46,7 +46,7 @@ def distances(
                 if reference not in landmarks:
                     child = open_candidate(bundle, request, reference, stack).child
                     landmarks[reference] = _landmarks_px(child)
-            except BackendError as error:
+            except (BackendError, SelfTestError) as error:
                 skipped.append(f"no landmarks were compared: {error}")
                 return {}
             found[candidate] = np.linalg.norm(own - landmarks[reference], axis=2)
