@@ -200,7 +200,8 @@ def _share_flags(shares: CpuShares | None, cores: int) -> list[str]:
 def _throttle_flags(throttled: int) -> list[str]:
     if throttled <= 0:
         return []
-    return [f"the processor was slowed down for its heat {throttled} times; let it cool down"]
+    # No number: every core of a package counts the same event.
+    return ["the processor was slowed down for its heat; let it cool down"]
 
 
 def _drift_flags(slowness: Mapping[str, NDArray[np.float64]]) -> list[str]:

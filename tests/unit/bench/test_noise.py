@@ -80,7 +80,7 @@ def test_noise_flags_tells_other_guests_from_other_processes() -> None:
 def test_noise_flags_says_that_the_processor_was_hot() -> None:
     flags = noise_flags({}, None, throttled=3)
 
-    assert flags == ("the processor was slowed down for its heat 3 times; let it cool down",)
+    assert flags == ("the processor was slowed down for its heat; let it cool down",)
 
 
 def test_noise_flags_names_the_engine_that_was_throttled(quiet_ms: NDArray[np.float64]) -> None:
