@@ -173,8 +173,8 @@ def test_read_cpu_times_is_none_without_the_file(tmp_path: Path) -> None:
 
 def test_cpu_shares_takes_the_measurement_off() -> None:
     looks = [
-        (CpuTimes(10, 1, 100), CpuTimes(12, 1, 108)),
-        (CpuTimes(99, 1, 300), CpuTimes(103, 2, 312)),  # what was between is nobody's
+        (CpuTimes(10, 1, 100), CpuTimes(12, 1.5, 108)),
+        (CpuTimes(99, 1, 300), CpuTimes(103, 1.5, 312)),  # what was between is nobody's
     ]
 
     found = cpu_shares(looks, own_s=5.0)
