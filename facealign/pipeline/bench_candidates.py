@@ -18,7 +18,7 @@ FULL = "fp32"
 REFERENCE_ENGINE = "onnxruntime"
 # Least and most. What is beyond is a slip, and ends in numbers that no message can hold.
 _SECONDS, _RATE = (0.01, 1e5), (0.1, 1e5)
-_THREADS, _FACES = (1, 1024), (1, 10_000)
+_THREADS, _FACES = (1.0, 1024.0), (1.0, 1e4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +78,15 @@ def _check_numbers(request: BenchRequest, bundle: Bundle) -> None:
     wrong = [batch for batch in request.batches if not 1 <= batch <= most]
     if wrong:
         raise UsageError(f"the bundle takes batches of 1 to {most}, got {wrong[0]}")
-    for name, value, (least, most) in (
+    limits: tuple[tuple[str, float | None, tuple[float, float]], ...] = (
         ("seconds", request.seconds, _SECONDS),
         ("threads", request.threads, _THREADS),
         ("rate", request.frames_per_s, _RATE),
         ("faces", request.faces_per_frame, _FACES),
-    ):
-        if value is not None and not least <= value <= most:
-            raise UsageError(f"`{name}` must be {least:g} to {most:g}, got {value}")
+    )
+    for name, value, (low, high) in limits:
+        if value is not None and not low <= value <= high:
+            raise UsageError(f"`{name}` must be {low:g} to {high:g}, got {value}")
 
 
 def _engines(request: BenchRequest) -> tuple[str, ...]:

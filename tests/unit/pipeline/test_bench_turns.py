@@ -16,6 +16,7 @@ def _opened(engine: str) -> Opened:
 
 
 def _turns(*run_ms: float, cpu_s: float) -> Turns:
+    rounds: tuple[dict[str, tuple[float, ...]], ...]
     rounds = tuple({"forward": (each,)} for each in run_ms)
     return Turns((rounds[:8], rounds[8:]), cpu_s, peak_memory_mb=1.0)
 
