@@ -29,10 +29,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measuring import median_interval
 from numpy.typing import NDArray
 from result_file import provenance, result_of, write_result
 
-from facealign.bench.ratios import median_interval
 from facealign.bundle import Bundle, read_bundle
 from facealign.geometry import crops_from_frame, placement_from_boxes
 from facealign.runtime.engine import Engine, open_engine

@@ -149,6 +149,9 @@ class Child:
 
     def _last_words(self) -> str:
         """Return why there is no answer, once the process has ended."""
+        with contextlib.suppress(subprocess.TimeoutExpired):  # a driver may hang when it is left
+            self._process.wait(_LEAVE_S)
+        self._process.kill()
         code = self._process.wait()
         how = f"exit code {code}"
         if code < 0:

@@ -50,18 +50,15 @@ def run_at_rate(run: Callable[[], object], order: KeepRate, clock: Clock | None 
     return Frames(latencies_ms=tuple(latencies_ms), busy_s=busy_s, elapsed_s=clock.now() - began)
 
 
-def fixed_rate_result(
-    candidate: Candidate, order: KeepRate, frames: Frames, *, deadline_ms: float | None = None
-) -> FixedRateResult:
-    """Return what a run at a fixed rate came to.
+def fixed_rate_result(candidate: Candidate, order: KeepRate, frames: Frames) -> FixedRateResult:
+    """Return what a run at a fixed rate came to; a frame should be done when the next is due.
 
     Args:
         candidate: Who ran.
         order: What it was asked.
         frames: What it did, one frame or more.
-        deadline_ms: Of a frame; the time to the next one if None.
     """
-    allowed_ms = 1e3 / order.frames_per_s if deadline_ms is None else deadline_ms
+    allowed_ms = 1e3 / order.frames_per_s
     late = sum(latency_ms > allowed_ms for latency_ms in frames.latencies_ms)
     never_begun = order.frame_count - len(frames.latencies_ms)
     return FixedRateResult(

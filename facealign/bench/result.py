@@ -153,7 +153,7 @@ class CandidateResult(_Part, frozen=True, kw_only=True):
 
 
 class Ratio(_Part, frozen=True, kw_only=True):
-    """How many times as fast a candidate is as another: median over the rounds, 95 % interval.
+    """How many times as fast a candidate is as another: mean over launches, 95 % interval.
 
     `names` are two of `Candidate.name` with the same batch: the faster one is not always the first.
     """

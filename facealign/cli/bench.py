@@ -17,12 +17,13 @@ from facealign.cli.bench_tables import bench_text
 from facealign.cli.console import ConsoleProgress, print_json, print_result, say
 from facealign.cli.options import BundleArgument, JsonOption
 from facealign.cli.output_files import check_writable, write_files
+from facealign.datasets import read_dataset
 from facealign.errors import MissingLibraryError, UsageError
 from facealign.pipeline.bench import bench_stages, run_bench
 from facealign.pipeline.bench_candidates import BenchRequest
 from facealign.pipeline.evaluate import EVALUATE_STAGES, EvaluationRequest, evaluate_bundle
 from facealign.pipeline.evaluation_result import Evaluation
-from facealign.pipeline.report_page import report_page
+from facealign.pipeline.report_page import check_page_libraries, report_page
 
 __all__ = ["bench"]
 
@@ -62,7 +63,7 @@ def bench(  # noqa: PLR0913  # typer makes an option of each
     ] = None,
     seconds: Annotated[
         float, typer.Option(metavar="SECONDS", help="Time for all turns together.")
-    ] = 20.0,
+    ] = 15.0,
     *,
     threads: Annotated[
         int | None,
@@ -108,6 +109,9 @@ def bench(  # noqa: PLR0913  # typer makes an option of each
     evaluate_stages = EVALUATE_STAGES if dataset else ()
     progress = ConsoleProgress(stages=(*bench_stages(request), *evaluate_stages, _WRITE))
     check_writable(output / _RESULT)  # before a minute of work depends on it
+    if dataset is not None:  # likewise
+        check_page_libraries()
+        read_dataset(dataset)
     result = run_bench(request, progress)
     evaluation = None
     if dataset is not None:

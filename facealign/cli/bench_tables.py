@@ -107,7 +107,7 @@ def _ratios(result: BenchResult) -> Table | None:
     if not result.ratios:
         return None
     table = _table(
-        "how many times as fast, forward, median over rounds",
+        "how many times as fast, forward; mean over launches, interval by Student's t over them",
         *("candidate", "batch", "than", "times", "95 % interval"),
         *(["remark"] if result.state.flags else []),
     )
@@ -174,7 +174,7 @@ def _lines(result: BenchResult) -> Iterator[str]:
     yield from (f"clocks: {name} {value}" for name, value in result.state.clocks.items())
     yield from (f"NOISY: {flag}" for flag in result.state.flags)
     if result.state.flags:
-        yield f"so these ratios are {NOT_TRUSTED}; make the machine quiet and measure again"
+        yield f"so these ratios are {NOT_TRUSTED}; mend that and measure again"
     yield from (f"left out: {sentence}" for sentence in result.skipped)
 
 

@@ -38,12 +38,14 @@ class ConsoleProgress:
     def __init__(self, *, stages: tuple[str, ...] = STAGES) -> None:
         self._stages = stages
         self._width = max(map(len, stages))
+        self._passed = 0
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Stage]:
         """Show a stage while it runs, and one line when it has passed or failed."""
         total = str(len(self._stages))
-        number = f"[{self._stages.index(name) + 1:>{len(total)}}/{total}]"
+        self._passed = self._stages.index(name, self._passed) + 1  # two may have one name
+        number = f"[{self._passed:>{len(total)}}/{total}]"
         label = f"{number} {name:<{self._width}}"
         started = time.perf_counter()
         shown = _ConsoleStage()

@@ -4,39 +4,31 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
 import facealign
 from facealign import __version__
-from facealign.bench.clocks import clock_state, throttle_count
 from facealign.bench.fixed_rate import fixed_rate_result
 from facealign.bench.messages import Frames, KeepRate
-from facealign.bench.noise import CpuTimes, cpu_shares, noise_flags, read_cpu_times
-from facealign.bench.result import (
-    SCHEMA_VERSION,
-    BenchResult,
-    FixedRateResult,
-    MachineState,
-)
-from facealign.bench.turns import Turns, round_medians_ms, take_turns
+from facealign.bench.result import SCHEMA_VERSION, BenchResult, FixedRateResult
+from facealign.bench.turns import Turns
 from facealign.bundle import Bundle, read_bundle
 from facealign.machine import machine_facts
-from facealign.pipeline.bench_candidates import FULL, BenchRequest, Opened, open_children
+from facealign.pipeline.bench_candidates import FULL, BenchRequest
+from facealign.pipeline.bench_children import Opened, open_children
 from facealign.pipeline.bench_results import candidate_results, distances, ratios
 from facealign.pipeline.bench_rooflines import rooflines_of, rooflines_text
 from facealign.pipeline.bench_subject import FORWARD
+from facealign.pipeline.bench_turns import SEED, machine_state, turns_of
 from facealign.pipeline.progress import SILENT, Progress, Stage
 
 __all__ = ["PURPOSE", "bench_stages", "run_bench"]
 
 _FIXED_RATE, _ROOFLINE = "fixed rate", "roofline"
 PURPOSE = " is for"  # ends the name of a setting
-_SEED = 0
 _RATE_SHARE = 0.5  # of the time of all turns
 _LEAST_RATE_S = 2.0
 _MOST_RATE_TIMES = 2.0
@@ -53,7 +45,7 @@ def run_bench(request: BenchRequest, progress: Progress = SILENT) -> BenchResult
     """Return how fast each candidate is, how they compare, and whether the machine was quiet.
 
     Every candidate has a process of its own. They take turns, so that a machine that gets slower
-    is so for all.
+    is so for all, and are started several times, as some starts are luckier than others.
 
     Raises:
         UsageError: If something was asked for that there is not.
@@ -69,7 +61,7 @@ def run_bench(request: BenchRequest, progress: Progress = SILENT) -> BenchResult
         with progress.stage("open") as stage:
             opened = _open(bundle, request, stack, skipped, stage)
         with progress.stage("turns") as stage:
-            turns, watch = _take_turns(opened, request, stage)
+            opened, turns, watch = turns_of(bundle, request, opened, stack, stage)
             far = distances(bundle, request, opened, skipped)
             results = candidate_results(opened, turns, far)
         fixed_rate = _at_fixed_rate(opened, request, progress)
@@ -86,7 +78,7 @@ def run_bench(request: BenchRequest, progress: Progress = SILENT) -> BenchResult
         made_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         settings=_settings(request, opened, turns) | _purposes(bundle, opened),
         machine=machine_facts(),
-        state=_state(watch, opened, turns, load_before=load_before),
+        state=machine_state(watch, opened, turns, load_before=load_before),
         candidates=results,
         ratios=ratios([each.candidate for each in opened], turns),
         fixed_rate=fixed_rate,
@@ -94,23 +86,6 @@ def run_bench(request: BenchRequest, progress: Progress = SILENT) -> BenchResult
         rooflines=lines,
         skipped=tuple(skipped),
     )
-
-
-@dataclass(slots=True)
-class _Watch:
-    """What was seen of the machine when the first round began, and after the last."""
-
-    clocks: tuple[dict[str, str], ...] = ()
-    cpu: tuple[CpuTimes | None, ...] = ()
-    own_s: tuple[float, ...] = ()
-    throttled: tuple[int, ...] = ()
-
-    def look(self) -> None:
-        """Look once more."""
-        self.clocks += (clock_state(),)
-        self.throttled += (throttle_count() or 0,)
-        self.own_s += (time.process_time(),)
-        self.cpu += (read_cpu_times(),)
 
 
 def _open(
@@ -121,26 +96,6 @@ def _open(
         opened.append(each)
         stage.say(f"{len(opened)} candidates, each in a process of its own")
     return opened
-
-
-def _take_turns(
-    opened: Sequence[Opened], request: BenchRequest, stage: Stage
-) -> tuple[tuple[Turns, ...], _Watch]:
-    watch, shown = _Watch(), 0
-
-    def on_round(share: float) -> None:
-        nonlocal shown
-        done = round(100 * share)
-        stage.advance(done - shown, total=100)
-        shown = done
-
-    children = [each.child for each in opened]
-    turns = take_turns(
-        children, seconds=request.seconds, seed=_SEED, on_warm=watch.look, on_round=on_round
-    )
-    watch.look()
-    stage.say(f"{len(turns[0].rounds)} rounds in random order")
-    return turns, watch
 
 
 def _at_fixed_rate(
@@ -169,29 +124,6 @@ def _at_fixed_rate(
     return tuple(results)
 
 
-def _state(
-    watch: _Watch, opened: Sequence[Opened], turns: Sequence[Turns], *, load_before: float
-) -> MachineState:
-    own_s = watch.own_s[1] - watch.own_s[0] + sum(each.cpu_s for each in turns)
-    shares = cpu_shares(*watch.cpu, own_s=own_s)
-    rounds_ms = {
-        f"{each.candidate.name} at batch {each.candidate.batch}": round_medians_ms(own, FORWARD)
-        for each, own in zip(opened, turns, strict=True)
-    }
-    throttled = watch.throttled[1] - watch.throttled[0]
-    before, after = watch.clocks
-    clocks = {
-        name: value if after.get(name) in {value, None} else f"{value}, then {after[name]}"
-        for name, value in before.items()
-    }
-    return MachineState(
-        clocks=clocks,
-        load_before=load_before,
-        foreign_cpu_percent=None if shares is None else shares.foreign_percent,
-        flags=noise_flags(rounds_ms, shares, throttled=throttled),
-    )
-
-
 def _settings(
     request: BenchRequest, opened: Sequence[Opened], turns: Sequence[Turns]
 ) -> dict[str, str]:
@@ -202,9 +134,10 @@ def _settings(
         "batches": ", ".join(batches),
         "threads": str(request.threads or os.environ.get("OMP_NUM_THREADS") or "one per core"),
         "seconds": f"{request.seconds:g}",
+        "launches": str(len(turns[0].launches)),
         "rounds": str(len(turns[0].rounds)),
         "runs of a turn": ", ".join(str(len(each.rounds[0][FORWARD])) for each in turns),
-        "seed": str(_SEED),
+        "seed": str(SEED),
     }
     if request.frames_per_s is not None:
         settings["frames per second"] = f"{request.frames_per_s:g}"

@@ -1,38 +1,24 @@
-"""Which graphs on which engines take turns in a benchmark, and the processes that run them."""
+"""Which graphs on which engines take turns in a benchmark."""
 
 from __future__ import annotations
 
 import difflib
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
-import facealign
-from facealign.bench.child import Child
 from facealign.bench.result import Candidate
 from facealign.bundle import Bundle
-from facealign.errors import BackendError, SelfTestError, TargetError, UsageError
-from facealign.pipeline.bench_subject import PYTORCH, SubjectSpec
+from facealign.errors import UsageError
+from facealign.pipeline.bench_subject import PYTORCH
 from facealign.runtime.engine import engine_names
 
-__all__ = [
-    "FULL",
-    "REFERENCE_ENGINE",
-    "BenchRequest",
-    "Opened",
-    "candidates_of",
-    "open_candidate",
-    "open_children",
-]
+__all__ = ["FULL", "REFERENCE_ENGINE", "BenchRequest", "candidates_of"]
 
 FULL = "fp32"
 REFERENCE_ENGINE = "onnxruntime"
-_OPEN_S = 300.0  # a plan of a large network, from a slow disk
+# Least and most. What is beyond is a slip, and ends in numbers that no message can hold.
+_SECONDS, _RATE = (0.01, 1e5), (0.1, 1e5)
+_THREADS, _FACES = (1.0, 1024.0), (1.0, 1e4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +42,10 @@ class BenchRequest:
     precisions: tuple[str, ...] = ()
     batches: tuple[int, ...] = ()
     checkpoint: Path | None = None
-    seconds: float = 20.0
+    seconds: float = 15.0
     threads: int | None = None
     frames_per_s: float | None = None
     faces_per_frame: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A candidate whose process is ready."""
-
-    candidate: Candidate
-    child: Child
-    base_memory_mb: float
 
 
 def candidates_of(bundle: Bundle, request: BenchRequest) -> list[Candidate]:
@@ -91,94 +68,6 @@ def candidates_of(bundle: Bundle, request: BenchRequest) -> list[Candidate]:
     ]
 
 
-def open_children(
-    bundle: Bundle, request: BenchRequest, stack: ExitStack, skipped: list[str]
-) -> Iterator[Opened]:
-    """Yield the candidates that can be opened here, one after the other, as each is ready.
-
-    An engine that nobody named is skipped where it does not work here, and the graphs that do not
-    pass their self-test on it.
-
-    Args:
-        bundle: Whose graphs.
-        request: What was asked for.
-        stack: Ends the processes.
-        skipped: Told what cannot be measured.
-
-    Raises:
-        BackendError: If one that was named cannot be opened, or none can.
-        TargetError: If there is no plan for one that was named.
-        SelfTestError: If a graph does not pass on an engine that was named.
-        FacealignError: What else `open_session` raises.
-    """
-    missing: set[str] = set()  # engines, and candidates by name
-    works: set[str] = set()
-    for candidate in candidates_of(bundle, request):
-        if missing & {candidate.engine, candidate.name}:
-            continue
-        try:
-            opened = open_candidate(bundle, request, candidate, stack)
-        except SelfTestError as error:
-            if candidate.engine in request.engines:
-                raise
-            missing.add(candidate.name)
-            skipped.append(f"{candidate.name} fails its self-test: {error}")
-            continue
-        except (BackendError, TargetError) as error:
-            if candidate.engine in {*request.engines, *works, PYTORCH}:
-                raise
-            missing.add(candidate.engine)
-            skipped.append(f"{candidate.engine} does not work here: {error}")
-            continue
-        works.add(candidate.engine)
-        yield opened
-    if not works:
-        raise BackendError(f"there is nothing to measure: {'; '.join(skipped)}")
-
-
-def open_candidate(
-    bundle: Bundle, request: BenchRequest, candidate: Candidate, stack: ExitStack
-) -> Opened:
-    """Return a candidate whose process is ready; `stack` ends it.
-
-    Raises:
-        FacealignError: What it cannot be opened for.
-    """
-    spec = SubjectSpec(
-        bundle=str(bundle.folder.absolute()),
-        engine=candidate.engine,
-        precision=candidate.precision,
-        batch=candidate.batch,
-        threads=candidate.threads,
-        checkpoint=None if request.checkpoint is None else str(request.checkpoint.absolute()),
-    )
-    child = stack.enter_context(
-        Child(
-            [sys.executable, "-m", "facealign.pipeline.bench_worker"],
-            msgspec.json.encode(spec),
-            name=f"{candidate.name} at batch {candidate.batch}",
-            environment=_environment(candidate.threads),
-        )
-    )
-    ready = child.wait_ready(deadline_s=_OPEN_S)
-    return Opened(candidate, child, ready.base_memory_mb)
-
-
-def _environment(threads: int | None) -> dict[str, str]:
-    """Return variables with which a child finds this very package, and so many threads."""
-    root = Path(facealign.__file__).parents[1]
-    environment = dict(os.environ)
-    # A source tree must be named. Installed packages are found, and would come before the standard
-    # library if they were named.
-    if not {"site-packages", "dist-packages"} & set(root.parts):
-        paths = (str(root), *filter(None, [environment.get("PYTHONPATH")]))
-        environment["PYTHONPATH"] = os.pathsep.join(paths)
-    environment["PYTHONSAFEPATH"] = "1"  # no module of the working folder; Python 3.11 and later
-    if threads is not None:
-        environment["OMP_NUM_THREADS"] = str(threads)  # PyTorch has no other way in
-    return environment
-
-
 def _check_numbers(request: BenchRequest, bundle: Bundle) -> None:
     """Check what can be wrong with the numbers.
 
@@ -189,15 +78,15 @@ def _check_numbers(request: BenchRequest, bundle: Bundle) -> None:
     wrong = [batch for batch in request.batches if not 1 <= batch <= most]
     if wrong:
         raise UsageError(f"the bundle takes batches of 1 to {most}, got {wrong[0]}")
-    positive = {
-        "seconds": request.seconds,
-        "threads": request.threads,
-        "rate": request.frames_per_s,
-        "faces": request.faces_per_frame,
-    }
-    for name, value in positive.items():
-        if value is not None and not 0 < value < float("inf"):
-            raise UsageError(f"`{name}` must be above 0, got {value}")
+    limits: tuple[tuple[str, float | None, tuple[float, float]], ...] = (
+        ("seconds", request.seconds, _SECONDS),
+        ("threads", request.threads, _THREADS),
+        ("rate", request.frames_per_s, _RATE),
+        ("faces", request.faces_per_frame, _FACES),
+    )
+    for name, value, (low, high) in limits:
+        if value is not None and not low <= value <= high:
+            raise UsageError(f"`{name}` must be {low:g} to {high:g}, got {value}")
 
 
 def _engines(request: BenchRequest) -> tuple[str, ...]:

@@ -15,14 +15,9 @@ from facealign.bench.ratios import ratio_of
 from facealign.bench.result import Candidate, CandidateResult, Ratio
 from facealign.bench.turns import Turns, round_medians_ms
 from facealign.bundle import Bundle
-from facealign.errors import BackendError
-from facealign.pipeline.bench_candidates import (
-    FULL,
-    REFERENCE_ENGINE,
-    BenchRequest,
-    Opened,
-    open_candidate,
-)
+from facealign.errors import BackendError, SelfTestError
+from facealign.pipeline.bench_candidates import FULL, REFERENCE_ENGINE, BenchRequest
+from facealign.pipeline.bench_children import Opened, open_candidate
 from facealign.pipeline.bench_subject import CROP, END_TO_END, FORWARD
 
 __all__ = ["candidate_results", "distances", "ratios"]
@@ -51,7 +46,7 @@ def distances(
                 if reference not in landmarks:
                     child = open_candidate(bundle, request, reference, stack).child
                     landmarks[reference] = _landmarks_px(child)
-            except BackendError as error:
+            except (BackendError, SelfTestError) as error:
                 skipped.append(f"no landmarks were compared: {error}")
                 return {}
             found[candidate] = np.linalg.norm(own - landmarks[reference], axis=2)
@@ -105,7 +100,7 @@ def _result(opened: Opened, turns: Turns, far: NDArray[np.float64] | None) -> Ca
         forward_samples_ms=forward_ms,
         end_to_end_samples_ms=end_to_end_ms,
         throughput_per_s=1e3 * opened.candidate.batch / forward.mean_ms,
-        open_s=opened.child.open_s,
+        open_s=opened.open_s,
         peak_memory_mb=turns.peak_memory_mb,
         base_memory_mb=opened.base_memory_mb,
         max_px=None if far is None else float(far.max()),

@@ -76,6 +76,17 @@ def test_child_that_is_killed_may_have_run_out_of_memory() -> None:
         child.wait_ready(deadline_s=_SOON_S)
 
 
+def test_child_that_hangs_behind_its_last_word_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("facealign.bench.child._LEAVE_S", 0.1)
+    closes = ("print('so long', file=sys.stderr, flush=True)", "os.close(1)", "time.sleep(60)")
+
+    with (
+        _child(*closes) as child,
+        pytest.raises(BackendError, match=r"ended with SIGKILL after 'so long'; "),
+    ):
+        child.wait_ready(deadline_s=_SOON_S)
+
+
 def test_child_that_has_died_before_it_is_asked_is_the_same_error() -> None:
     with _child(f"print('{_READY}', flush=True)", "sys.exit(4)") as child:
         child.wait_ready(deadline_s=_SOON_S)

@@ -68,11 +68,3 @@ def test_fixed_rate_result_counts_late_frames_and_those_never_begun() -> None:
     assert found.busy_percent == pytest.approx(50.0)
     assert (found.frames_per_s, found.faces_per_frame) == (10.0, 2)
     assert found.latency.count == 4
-
-
-def test_fixed_rate_result_takes_another_deadline() -> None:
-    frames = Frames(latencies_ms=(20.0, 100.0), busy_s=0.1, elapsed_s=0.2)
-
-    found = fixed_rate_result(_CANDIDATE, _order(2), frames, deadline_ms=10.0)
-
-    assert (found.deadline_ms, found.misses) == (10.0, 2)

@@ -9,16 +9,25 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from facealign.bench.result import BenchResult
+from tests.unit.evaluation_data import write_faces
 
 RunCli = Callable[..., tuple[int, str, str]]
 _QUICK = ("--engine=onnxruntime", "--batch=1", "--seconds=0.05", "--threads=1")
 _PATIENCE_S = 60
 
 
-@pytest.mark.usefixtures("workspace")
+@pytest.fixture
+def one_launch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start every process once only."""
+    monkeypatch.setattr("facealign.pipeline.bench_turns._LAUNCHES", 1)
+
+
+@pytest.mark.usefixtures("workspace", "one_launch")
 def test_bench_prints_a_table_and_writes_the_whole_result(run_cli: RunCli) -> None:
     code, stdout, stderr = run_cli("bench", "good.bundle", *_QUICK, "-o", "made")
 
@@ -33,15 +42,40 @@ def test_bench_prints_a_table_and_writes_the_whole_result(run_cli: RunCli) -> No
     assert Path("made/report.html").read_text().startswith("<!DOCTYPE html>")
 
 
-@pytest.mark.usefixtures("workspace")
-def test_bench_prints_json_without_the_single_times(run_cli: RunCli) -> None:
-    code, stdout, _ = run_cli("bench", "good.bundle", *_QUICK, "--json")
+@pytest.mark.usefixtures("workspace", "one_launch")
+def test_bench_with_a_data_set_evaluates_for_the_report(
+    run_cli: RunCli, frame: NDArray[np.uint8]
+) -> None:
+    write_faces(Path("faces"), Path("good.bundle"), frame)
 
+    code, stdout, stderr = run_cli(
+        "bench", "good.bundle", *_QUICK, "--precision=fp32", "--dataset=faces", "--json"
+    )
+
+    stages = [line.split("  ")[0].strip() for line in stderr.splitlines()]
     facts = json.loads(stdout)
     assert (code, facts["code"]) == (0, 0)
+    assert stages == [
+        *("[ 1/10] bundle", "[ 2/10] open", "[ 3/10] turns", "[ 4/10] roofline"),
+        *("[ 5/10] bundle", "[ 6/10] data set", "[ 7/10] run", "[ 8/10] jitter"),
+        *("[ 9/10] score", "[10/10] write"),
+    ]
     assert facts["written"] == ["bench/bench.json", "bench/report.html"]
     assert facts["candidates"][0]["forward"]["count"] > 0
     assert "forward_samples_ms" not in facts["candidates"][0]
+    assert "12 faces" in Path("bench/report.html").read_text()
+
+
+@pytest.mark.usefixtures("workspace")
+def test_bench_with_a_data_set_needs_the_libraries_of_the_report_at_once(
+    run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facealign.report.page.html.find_spec", lambda _: None)
+
+    code, stdout, stderr = run_cli("bench", "good.bundle", *_QUICK, "--dataset=empty")
+
+    assert (code, stdout) == (7, "")
+    assert stderr.startswith("error: the HTML report needs `jinja2`, which is not installed; ")
 
 
 @pytest.mark.parametrize(
@@ -52,8 +86,10 @@ def test_bench_prints_json_without_the_single_times(run_cli: RunCli) -> None:
         ("good.bundle --engine ,", 2, "',' is not NAME,NAME; pass for example `--engine onnx"),
         ("good.bundle --batch 1,x", 2, "batch '1,x' is not N,N; pass for example `--batch 1,4`"),
         ("good.bundle --batch 99", 2, "the bundle takes batches of 1 to 4, got 99"),
-        ("good.bundle --seconds 0", 2, "`seconds` must be above 0, got 0"),
+        ("good.bundle --seconds 0", 2, "`seconds` must be 0.01 to 100000, got 0"),
         ("good.bundle -o /proc/x", 2, "cannot write to `/proc`: .*; pass `--output`"),
+        ("good.bundle --dataset nope", 2, "`nope` is no folder of a data set"),
+        ("good.bundle --dataset empty", 2, "folder `empty` is no data set"),
         ("good.bundle --engine tensorrt", 7, "TensorRT is not installed; on a PC"),
     ],
 )
@@ -72,7 +108,14 @@ def test_bench_ends_in_one_error_line_and_writes_nothing(
 def test_bench_ends_its_processes_and_writes_nothing_when_it_is_interrupted(
     command: tuple[str, ...],
 ) -> None:
-    arguments = (*command, "bench", "good.bundle", "--engine=onnxruntime", "--seconds=60")
+    arguments = (
+        *command,
+        "bench",
+        "good.bundle",
+        "--engine=onnxruntime",
+        "--batch=1",
+        "--seconds=60",
+    )
     with subprocess.Popen(
         arguments, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:

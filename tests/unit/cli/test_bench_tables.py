@@ -105,7 +105,7 @@ def test_bench_text_says_that_ratios_of_a_noisy_run_tell_of_no_regression(
 
     assert re.search(r"2\.451 to 2\.550 +not to be trusted as a regression$", text, re.MULTILINE)
     assert f"NOISY: {flags[0]}\n" in text
-    assert "make the machine quiet and measure again" in text
+    assert "so these ratios are not to be trusted as a regression; mend that and measure" in text
 
 
 def test_bench_text_tells_purposes_overhead_clocks_and_what_is_absent(

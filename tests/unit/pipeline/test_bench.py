@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -15,6 +19,7 @@ from facealign.errors import UsageError
 from facealign.machine import machine_facts
 from facealign.pipeline.bench import run_bench
 from facealign.pipeline.bench_candidates import BenchRequest
+from facealign.pipeline.progress import SILENT, Stage
 from tests.unit.evaluation_data import write_two_graphs
 
 _SHIFT_PX = 0.16  # 0.01 of a crop of 16 px
@@ -41,14 +46,17 @@ def result(
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("facealign.pipeline.bench._LEAST_RATE_S", 0.1)
+        patch.setattr("facealign.pipeline.bench_turns._LAUNCHES", 2)
         return run_bench(request)
 
 
 def test_run_bench_measures_every_candidate_over_the_same_rounds(result: BenchResult) -> None:
     names = [(each.candidate.name, each.candidate.batch) for each in result.candidates]
-    rounds = int(result.settings["rounds"])
+    rounds, launches = (int(result.settings[name]) for name in ("rounds", "launches"))
 
     assert names == [("onnxruntime fp32", 2), ("onnxruntime int8", 2)]
+    assert launches == 2
+    assert rounds >= launches
     for each in result.candidates:
         assert each.forward.count == len(each.forward_samples_ms) >= rounds
         assert each.end_to_end is not None
@@ -116,25 +124,39 @@ def test_run_bench_gives_what_bench_json_holds(result: BenchResult) -> None:
     assert msgspec.json.decode(data, type=BenchResult) == result
 
 
-def test_run_bench_opens_fp32_to_compare_with_where_it_is_no_candidate(
+class _Loaded:
+    """Progress that keeps one core busy while candidates take turns."""
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Stage]:
+        loads = {"turns": "while True: pass"}
+        with subprocess.Popen([sys.executable, "-S", "-c", loads.get(name, "")]) as process:
+            with SILENT.stage(name) as stage:
+                yield stage
+            process.kill()
+
+
+def test_run_bench_flags_a_load_and_opens_fp32_to_compare_with_where_it_is_no_candidate(
     two_graphs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr("facealign.pipeline.bench_turns._LAUNCHES", 1)
     request = BenchRequest(
         two_graphs,
         engines=("onnxruntime",),
         precisions=("int8",),
         batches=(1,),
-        seconds=0.05,
+        seconds=0.1,
     )
 
-    found = run_bench(request)
+    found = run_bench(request, _Loaded())
 
     assert [each.candidate.name for each in found.candidates] == ["onnxruntime int8"]
     assert found.candidates[0].max_px == pytest.approx(_SHIFT_PX, rel=0.01)
     assert found.ratios == ()
     assert found.fixed_rate == ()
     assert found.settings["threads"] == "1"
+    assert any("other processes took" in flag for flag in found.state.flags)
 
 
 def test_run_bench_starts_nothing_for_a_request_that_cannot_be(two_graphs: Path) -> None:
