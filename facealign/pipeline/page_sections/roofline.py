@@ -14,7 +14,7 @@ from facealign.report.page import (
     Table,
     roofline_svg,
 )
-from facealign.report.page.numbers import NONE, short
+from facealign.report.page.numbers import NONE, counted, short
 
 __all__ = ["roofline_section"]
 
@@ -45,10 +45,9 @@ def _name(found: Roofline) -> str:
 
 def _shares(found: tuple[Roofline, ...], roof: Roof) -> Table:
     peaks = ", ".join(f"{short(peak)} GFLOP/s {name}" for name, peak in roof.peak_gflops.items())
-    threads = "1 thread" if roof.threads == 1 else f"{roof.threads} threads"
     return Table(
-        f"The roof, measured in the same run with {threads}: {peaks}; memory "
-        f"{short(roof.bandwidth_gb_s)} GB/s.",
+        f"The roof, measured in the same run with {counted(roof.threads, 'thread')}: {peaks}; "
+        f"memory {short(roof.bandwidth_gb_s)} GB/s.",
         ("graph", "measured, ms", "at the roof, ms", "share reached"),
         tuple(
             (_name(each), short(each.total_ms), short(each.roof_ms), f"{100 * each.share:.0f} %")
@@ -105,8 +104,9 @@ def _operators(found: tuple[Roofline, ...]) -> Table:
         cells.append((f"{len(rest)} others", *(short(each) for each in sums)))
     return Table(
         "Time of each kind of operator, ms per run, as the engine's own profile has it; below it "
-        "how many there are and the share of the roof that they reach. A dash: the engine has "
-        "merged it into another, or the graph has none.",
+        "how many there are and the share of the roof that they reach, above 100 % where much "
+        "stays in a cache. The row other is what lies between them. A dash: the engine has merged "
+        "it into another, or the graph has none.",
         ("operator", *(_name(each) for each in found)),
         tuple(cells),
     )
@@ -119,6 +119,7 @@ def _time(row: OperatorRow | None) -> float:
 def _cell(row: OperatorRow | None) -> str | Cell:
     if row is None or row.time_ms is None:
         return NONE
-    nodes = "1 node" if row.count == 1 else f"{row.count} nodes"
-    reached = f", {100 * min(row.roof_ms / row.time_ms, 1):.0f} %" if row.time_ms > 0 else ""
-    return Cell(short(row.time_ms), f"{nodes}{reached}")
+    notes = [counted(row.count, "node")] if row.count else []
+    if row.time_ms > 0 and row.bound != "none":
+        notes.append(f"{100 * row.roof_ms / row.time_ms:.0f} %")
+    return Cell(short(row.time_ms), ", ".join(notes))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import html
+import math
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from facealign.bench.result import OperatorRow
 from facealign.bundle import Bundle, Manifest, read_bundle
 from facealign.errors import BackendError, IntegrityError
 from facealign.pipeline.evaluate import EvaluationRequest, evaluate_bundle
@@ -113,6 +115,30 @@ def test_latency_table_has_every_candidate_with_its_ratio_and_interval() -> None
     assert row(gpu, "tensorrt fp16")["settings"] == "--useCudaGraph"
 
 
+@pytest.mark.parametrize(
+    ("threads", "text"), [(4, "threads: 4;"), (None, "threads: one per core;")]
+)
+def test_latency_table_says_how_many_threads_there_were(threads: int | None, text: str) -> None:
+    first = RESULT.candidates[0]
+    candidate = msgspec.structs.replace(first.candidate, threads=threads)
+    result = msgspec.structs.replace(
+        RESULT,
+        candidates=(msgspec.structs.replace(first, candidate=candidate),),
+        settings={"threads": "one per core"},
+    )
+
+    assert text in tables(latency_section(result))[0].caption
+
+
+def test_landmarks_that_are_no_numbers_are_not_shown_as_left_out() -> None:
+    wrong = msgspec.structs.replace(RESULT.candidates[1], p99_px=math.nan, max_px=math.inf)
+
+    whole = tables(latency_section(msgspec.structs.replace(RESULT, candidates=(wrong,))))[1]
+
+    found = row(whole, "onnxruntime fp16")
+    assert (found["p99 px"], found["largest px"]) == ("not finite", "not finite")
+
+
 def test_noisy_candidate_is_called_noisy() -> None:
     first = RESULT.candidates[0]
     noisy = msgspec.structs.replace(
@@ -139,6 +165,24 @@ def test_operators_stand_side_by_side_and_the_rest_is_one_row() -> None:
     assert operators.rows[0][0] == "Conv"
     assert operators.rows[-1][0] == "2 others"
     assert len(operators.columns) == 1 + 2
+
+
+def test_operator_shows_its_nodes_and_its_share_unless_it_has_nothing_to_do() -> None:
+    first = RESULT.rooflines[0]
+    cached, between = (
+        OperatorRow(
+            operator=name, count=count, macs=0, bytes=0, time_ms=2.0, bound=bound, roof_ms=roof_ms
+        )
+        for name, count, bound, roof_ms in [("Add", 1, "memory", 3.0), ("other", 0, "none", 0.0)]
+    )
+    result = msgspec.structs.replace(
+        RESULT, rooflines=(msgspec.structs.replace(first, operators=(cached, between)),)
+    )
+
+    operators = tables(roofline_section(result))[1]
+
+    assert row(operators, "Add")[operators.columns[1]] == Cell("2.00", "1 node, 150 %")
+    assert row(operators, "other")[operators.columns[1]] == Cell("2.00")
 
 
 def test_graph_whose_operators_have_no_time_is_not_drawn() -> None:

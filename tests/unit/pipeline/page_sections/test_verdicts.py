@@ -105,16 +105,8 @@ def test_reference_comes_first_and_is_not_judged(tiny_manifest: Manifest) -> Non
     assert first.facts["p50 here"].note == "onnxruntime, batch 1"
 
 
-@pytest.mark.parametrize(
-    ("change", "state", "word"),
-    [
-        (0.3, "bad", "refused: it costs more than it may"),
-        (0.05, "slow", "left out: it did not pay when it was compiled"),
-    ],
-)
-def test_precision_that_does_not_ship_says_why(
-    tiny_manifest: Manifest, change: float, state: str, word: str
-) -> None:
+def searches_of(change: float, *, nme_fp32_percent: float | None = 5.7) -> Searches:
+    """Return what was tried of a precision that does not ship."""
     trial = {
         "left": [],
         "share": 0.9,
@@ -133,10 +125,33 @@ def test_precision_that_does_not_ship_says_why(
     facts = {
         "faces": "wflw test",
         "face_count": 80,
-        "nme_fp32_percent": 5.7,
+        "nme_fp32_percent": nme_fp32_percent,
         "precisions": {"int8-cpu": search},
     }
+    return msgspec.convert(facts, Searches)
 
-    last = verdicts(RESULT, tiny_manifest, msgspec.convert(facts, Searches))[-1]
+
+@pytest.mark.parametrize(
+    ("change", "state", "word"),
+    [
+        (0.3, "bad", "refused: it costs more than it may"),
+        (0.05, "slow", "left out: it did not pay when it was compiled"),
+    ],
+)
+def test_precision_that_does_not_ship_says_why(
+    tiny_manifest: Manifest, change: float, state: str, word: str
+) -> None:
+    last = verdicts(RESULT, tiny_manifest, searches_of(change))[-1]
 
     assert (last.precision, last.state, last.word) == ("int8-cpu", state, word)
+
+
+@pytest.mark.parametrize(("nme_fp32_percent", "kind"), [(5.7, "NME"), (None, "drift")])
+def test_cost_of_what_does_not_ship_is_named_by_what_was_judged(
+    tiny_manifest: Manifest, nme_fp32_percent: float | None, kind: str
+) -> None:
+    searches = searches_of(0.3, nme_fp32_percent=nme_fp32_percent)
+
+    last = verdicts(RESULT, tiny_manifest, searches)[-1]
+
+    assert last.facts[kind] == Cell("+0.300 points", "+0.300 to +0.300")
