@@ -30,6 +30,14 @@ def test_settings_of_the_user_change_nothing_and_are_kept() -> None:
     assert kept == own
 
 
+@pytest.mark.filterwarnings("error")
+def test_letters_that_the_font_lacks_give_no_warning() -> None:
+    with figures(2, 2) as figure:
+        figure.suptitle("\u9854")
+
+        assert svg_from_figure(figure).endswith(b"</svg>\n")
+
+
 def test_matplotlib_that_does_not_load_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
