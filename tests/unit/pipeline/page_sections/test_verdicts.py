@@ -71,6 +71,17 @@ def test_ratio_that_was_given_the_other_way_round_is_turned(tiny_manifest: Manif
     assert verdict.facts["speed here"] == Cell("2.00\u00d7 onnxruntime fp32", "1.25 to 2.50")
 
 
+def test_speed_is_beside_fp32_on_the_same_engine_if_that_was_timed(
+    tiny_manifest: Manifest,
+) -> None:
+    own = ratio(1.8, 1.7, 1.9)
+    other = msgspec.structs.replace(own, baseline="pytorch fp32", times_as_fast=3.0)
+
+    verdict = of_int8(with_ratios(other, own), tiny_manifest)
+
+    assert verdict.facts["speed here"].text == "1.80\u00d7 onnxruntime fp32"
+
+
 def test_run_that_is_flagged_judges_no_speed(tiny_manifest: Manifest) -> None:
     slower = with_ratios(ratio(0.5, 0.4, 0.6))
     state = msgspec.structs.replace(RESULT.state, flags=("Busy.",))
@@ -105,7 +116,9 @@ def test_reference_comes_first_and_is_not_judged(tiny_manifest: Manifest) -> Non
     assert first.facts["p50 here"].note == "onnxruntime, batch 1"
 
 
-def searches_of(change: float, *, nme_fp32_percent: float | None = 5.7) -> Searches:
+def searches_of(
+    change: float, *, nme_fp32_percent: float | None = 5.7, limit_px: float | None = None
+) -> Searches:
     """Return what was tried of a precision that does not ship."""
     trial = {
         "left": [],
@@ -119,7 +132,7 @@ def searches_of(change: float, *, nme_fp32_percent: float | None = 5.7) -> Searc
     }
     search = {
         "may_ship": False,
-        "limits": {"p99_px": None, "change_points": 0.1},
+        "limits": {"p99_px": limit_px, "change_points": 0.1},
         "trials": [trial],
     }
     facts = {
@@ -132,16 +145,19 @@ def searches_of(change: float, *, nme_fp32_percent: float | None = 5.7) -> Searc
 
 
 @pytest.mark.parametrize(
-    ("change", "state", "word"),
+    ("change", "limit_px", "state", "word"),
     [
-        (0.3, "bad", "refused: it costs more than it may"),
-        (0.05, "slow", "left out: it did not pay when it was compiled"),
+        (0.3, None, "bad", "refused: it costs more than it may"),
+        (0.05, 2.9, "bad", "refused: it costs more than it may"),
+        (0.05, 3.0, "slow", "left out: it did not pay when it was compiled"),
+        (0.05, None, "slow", "left out: it did not pay when it was compiled"),
     ],
+    ids=["change", "distance", "at_the_limit", "no_limit"],
 )
 def test_precision_that_does_not_ship_says_why(
-    tiny_manifest: Manifest, change: float, state: str, word: str
+    tiny_manifest: Manifest, change: float, limit_px: float | None, state: str, word: str
 ) -> None:
-    last = verdicts(RESULT, tiny_manifest, searches_of(change))[-1]
+    last = verdicts(RESULT, tiny_manifest, searches_of(change, limit_px=limit_px))[-1]
 
     assert (last.precision, last.state, last.word) == ("int8-cpu", state, word)
 

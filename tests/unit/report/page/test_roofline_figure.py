@@ -25,7 +25,8 @@ def marks(svg: bytes) -> list[NDArray[np.float64]]:
 
 def axes_patch(svg: bytes) -> str:
     """Return the corners of the axes."""
-    return re.findall(r'<g id="patch_2">\n *<path d="([^"]+)"', svg.decode())[0].replace("L", "M")
+    found: list[str] = re.findall(r'<g id="patch_2">\n *<path d="([^"]+)"', svg.decode())
+    return found[0].replace("L", "M")
 
 
 def test_points_stand_by_intensity_and_rate_on_logarithmic_axes() -> None:
