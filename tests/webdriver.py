@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-import time
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -52,8 +52,9 @@ def _chromium() -> str | None:
 class Browser:
     """One window of a headless Chromium."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, process_id: int) -> None:
         self._address = address
+        self.process_id = process_id
 
     def open(self, url: str) -> None:
         """Load a page and wait until it is there."""
@@ -127,26 +128,36 @@ def open_browser() -> Iterator[Browser]:
         ) as driver,
     ):
         try:
-            address = f"http://127.0.0.1:{_port(driver)}/session"
-            session = _answer(address, _capabilities(profile))["sessionId"]
-            browser = Browser(f"{address}/{session}")
-            browser.open("about:blank")  # it begins with a page of its own, which loads a lot
-            browser.requested()
-            yield browser
-            _answer(f"{address}/{session}", None, method="DELETE")
+            with _session(f"http://127.0.0.1:{_port(driver)}/session", profile) as browser:
+                browser.open("about:blank")  # it begins with a page of its own, which loads a lot
+                browser.requested()
+                yield browser
         finally:
             driver.terminate()
 
 
+@contextmanager
+def _session(address: str, profile: str) -> Iterator[Browser]:
+    """Return a browser; it is told to end also where a test fails, as its driver leaves it open."""
+    made = _answer(address, _capabilities(profile))
+    own = f"{address}/{made['sessionId']}"
+    try:
+        yield Browser(own, process_id=made["capabilities"]["goog:processID"])
+    finally:
+        _answer(own, None, method="DELETE")
+
+
 def _port(driver: subprocess.Popen[str]) -> int:
     assert driver.stdout is not None
-    ends = time.monotonic() + _START_S
-    for line in driver.stdout:
-        found = _PORT.search(line)
-        if found:
-            return int(found.group(1))
-        if time.monotonic() > ends:
-            break
+    late = threading.Timer(_START_S, driver.terminate)  # which ends its output, and the loop below
+    late.start()
+    try:
+        for line in driver.stdout:
+            found = _PORT.search(line)
+            if found:
+                return int(found.group(1))
+    finally:
+        late.cancel()
     raise RuntimeError("chromedriver did not start; run `chromedriver --port=0` to see why")
 
 

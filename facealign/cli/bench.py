@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +20,7 @@ from facealign.cli.console import ConsoleProgress, print_json, print_result, say
 from facealign.cli.options import BundleArgument, JsonOption
 from facealign.cli.output_files import check_writable, write_files
 from facealign.datasets import read_dataset
-from facealign.errors import MissingLibraryError, UsageError
+from facealign.errors import FacealignError, MissingLibraryError, UsageError
 from facealign.pipeline.bench import bench_stages, run_bench
 from facealign.pipeline.bench_candidates import BenchRequest
 from facealign.pipeline.evaluate import EVALUATE_STAGES, EvaluationRequest, evaluate_bundle
@@ -113,14 +115,13 @@ def bench(  # noqa: PLR0913  # typer makes an option of each
         check_page_libraries()
         read_dataset(dataset)
     result = run_bench(request, progress)
-    evaluation = None
-    if dataset is not None:
-        evaluation = evaluate_bundle(EvaluationRequest(bundle=bundle, dataset=dataset), progress)
-    with progress.stage(_WRITE) as stage:
-        files, note = _files(result, bundle, evaluation)
-        written = {output / name: data for name, data in files.items()}
-        write_files(written)
-        stage.say(", ".join(files))
+    with _kept_if_it_fails(result, output):
+        evaluation = _evaluation(bundle, dataset, progress)
+        with progress.stage(_WRITE) as stage:
+            files, note = _files(result, bundle, evaluation)
+            written = {output / name: data for name, data in files.items()}
+            write_files(written)
+            stage.say(", ".join(files))
     if as_json:
         print_json({"code": 0, **_facts(result), "written": [str(path) for path in written]})
         return
@@ -131,11 +132,31 @@ def bench(  # noqa: PLR0913  # typer makes an option of each
         say("note", note, style="dim")
 
 
+@contextmanager
+def _kept_if_it_fails(result: BenchResult, output: Path) -> Iterator[None]:
+    """Write what was measured where the data set or the page fails: it took a minute."""
+    try:
+        yield
+    except FacealignError:
+        write_files({output / _RESULT: _json(result)})
+        raise
+
+
+def _json(result: BenchResult) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n"
+
+
+def _evaluation(bundle: Path, dataset: Path | None, progress: ConsoleProgress) -> Evaluation | None:
+    if dataset is None:
+        return None
+    return evaluate_bundle(EvaluationRequest(bundle=bundle, dataset=dataset), progress)
+
+
 def _files(
     result: BenchResult, bundle: Path, evaluation: Evaluation | None
 ) -> tuple[dict[str, bytes], str]:
     """Return what is to be written by name, and why there is no report, if there is none."""
-    files = {_RESULT: msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n"}
+    files = {_RESULT: _json(result)}
     command = shlex.join(["facealign", *sys.argv[1:]])
     try:
         page = report_page(result, read_bundle(bundle), command=command, evaluation=evaluation)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import io
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -41,27 +43,39 @@ def check_matplotlib() -> None:
     """Check that figures can be drawn, before an hour of work depends on it.
 
     Raises:
-        MissingLibraryError: If matplotlib is not installed.
+        MissingLibraryError: If matplotlib is not installed, or does not load.
     """
     if find_spec("matplotlib") is None:
         raise MissingLibraryError(
             "drawing figures needs `matplotlib`, which is not installed; "
             'install it with `pip install "facealign[report]"`'
         )
+    try:
+        importlib.import_module("matplotlib")
+    except (ImportError, ValueError, OSError) as error:  # a `MPLBACKEND` it does not know, say
+        reason = " ".join(str(error).split())
+        raise MissingLibraryError(
+            f"drawing figures needs `matplotlib`, which does not load: {reason}; "
+            "mend that, or try without the variables `MPLBACKEND` and `MATPLOTLIBRC`"
+        ) from error
 
 
 @contextmanager
 def figures(width_inches: float, height_inches: float) -> Iterator[Figure]:
     """Return an empty figure of that size; it is saved inside, as the settings hold until then.
 
+    They are matplotlib's own with ours: a file of settings of the user changes nothing.
+
     Raises:
-        MissingLibraryError: If matplotlib is not installed.
+        MissingLibraryError: If matplotlib is not installed, or does not load.
     """
     check_matplotlib()
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(_SETTINGS):  # type: ignore[arg-type]  # its keys are a Literal of hundreds
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_SETTINGS)  # type: ignore[arg-type]  # its keys are a Literal of hundreds
         # Not pyplot: it keeps figures for the whole process and asks for a screen.
         yield Figure(figsize=(width_inches, height_inches), layout="constrained")
 
@@ -79,7 +93,15 @@ def plain_ticks(axis: Axis, *, steps: tuple[float, ...] = (1.0,)) -> None:
 
 
 def svg_from_figure(figure: Figure) -> bytes:
-    """Return the figure as SVG; the same figure gives the same bytes, as no date is written."""
+    """Return the figure as SVG; the same figure gives the same bytes, as no date is written.
+
+    What the one font has no letters for, such as a data set's name in Chinese, becomes boxes.
+    """
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    with warnings.catch_warnings():
+        # A line on the terminal for every such letter; the name stands beside the figure as text.
+        warnings.filterwarnings(
+            "ignore", message=r"Glyph .* missing from font", category=UserWarning
+        )
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue()

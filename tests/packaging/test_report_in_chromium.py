@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from itertools import pairwise
@@ -188,3 +189,11 @@ def test_print_is_light_cuts_nothing_off_and_makes_pages(browser: Browser) -> No
     assert (beyond, cut_off) == ([], [])
     assert pdf.startswith(b"%PDF-")
     assert len(re.findall(rb"/Type\s*/Page\b", pdf)) >= 4
+
+
+def test_browser_ends_where_a_test_fails() -> None:
+    with pytest.raises(ZeroDivisionError), open_browser() as opened:
+        raise ZeroDivisionError
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(opened.process_id, 0)

@@ -12,7 +12,7 @@ from facealign.pipeline.evaluation_result import (
 )
 from facealign.report import face_jpeg, legend
 from facealign.report.page import Block, Cell, Figure, Figures, Note, Section, Table
-from facealign.report.page.numbers import interval, points, short
+from facealign.report.page.numbers import counted, interval, points, short
 
 __all__ = ["accuracy_section"]
 
@@ -55,7 +55,7 @@ def _scores(evaluation: Evaluation) -> tuple[Table, ...]:
     subsets = _by_subset(found[REFERENCE])
     rows = tuple(
         (
-            Cell(subset, f"{score.face_count} faces"),
+            Cell(subset, counted(score.face_count, "face")),
             *(_nme_cell(each, subset, name) for name, each in found.items()),
         )
         for subset, score in subsets.items()

@@ -67,7 +67,8 @@ def landmark_section(bundle: Bundle, evaluation: Evaluation | None) -> Section:
     intro = (
         f"Over {compared.crops}, in pixels of a crop of {bundle.manifest.crop.size_px} px. At each "
         "landmark a light blue disc with the radius of the mean and a yellow ring with that of the "
-        "99th percentile, both magnified by the factor below the picture."
+        "99th percentile, both magnified by the factor below the picture. They stand where the "
+        "PyTorch module puts the landmarks of the face of the self-test."
     )
     table = _worst(compared.distances_px)
     return Section("landmarks", title, (Note(intro), Figures(figures, is_small=True), table))

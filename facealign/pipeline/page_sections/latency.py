@@ -83,7 +83,7 @@ def _forward(result: BenchResult) -> Table:
         for each in result.candidates
     )
     caption = (
-        f"Forward: the engine alone, ms per run of a batch, {_threads(result)}; from the runs that "
+        f"Forward: the engine alone, ms per run of a batch; {_threads(result)}; from the runs that "
         f"were measured after the warm-up, {_counts(result)} of each."
     )
     columns = ("candidate", "batch", *_PERCENTILES, "CV", "crops/s", "times as fast as")
@@ -92,8 +92,10 @@ def _forward(result: BenchResult) -> Table:
 
 def _threads(result: BenchResult) -> str:
     found = {each.candidate.threads for each in result.candidates}
-    texts = sorted("default threads" if count is None else f"{count} threads" for count in found)
-    return ", ".join(texts).replace("1 threads", "1 thread")
+    default = result.settings.get("threads", "default")  # what the environment said, if nobody did
+    return "threads: " + ", ".join(
+        sorted(default if count is None else str(count) for count in found)
+    )
 
 
 def _counts(result: BenchResult) -> str:

@@ -25,7 +25,7 @@ from facealign.report.page import (
     Table,
     roofline_svg,
 )
-from facealign.report.page.numbers import NONE, short
+from facealign.report.page.numbers import NONE, counted, short
 
 __all__ = ["roofline_section"]
 
@@ -60,10 +60,9 @@ def _name(candidate: Candidate) -> str:
 
 def _shares(found: tuple[Roofline, ...], roof: Roof) -> Table:
     peaks = ", ".join(f"{short(peak)} GFLOP/s {name}" for name, peak in roof.peak_gflops.items())
-    threads = "1 thread" if roof.threads == 1 else f"{roof.threads} threads"
     return Table(
-        f"The roof, measured in the same run with {threads}: {peaks}; memory "
-        f"{short(roof.bandwidth_gb_s)} GB/s.",
+        f"The roof, measured in the same run with {counted(roof.threads, 'thread')}: {peaks}; "
+        f"memory {short(roof.bandwidth_gb_s)} GB/s.",
         ("graph", "measured, ms", "at the roof, ms", "share reached"),
         tuple(
             (
@@ -119,8 +118,9 @@ def _operators(result: BenchResult) -> tuple[Table, ...]:
         return ()
     text = (
         "Time of each kind of operator, ms per run, as the engine's own profile has it; below it "
-        "how many there are and the share of the roof that they reach. A dash: the engine has "
-        "merged it into another, or the graph has none."
+        "how many there are and the share of the roof that they reach, above 100 % where much "
+        "stays in a cache. The row other is what lies between them. A dash: the engine has merged "
+        "it into another, or the graph has none."
     )
     if plans:
         text += " TensorRT times its layers one by one, so that they add up to more than a run."
@@ -132,14 +132,16 @@ def _column_of_graph(found: Roofline) -> _Column:
 
 
 def _note(row: OperatorRow) -> str:
-    nodes = "1 node" if row.count == 1 else f"{row.count} nodes"
-    return f"{nodes}, {100 * min(row.roof_ms / row.time_ms, 1):.0f} %" if row.time_ms else nodes
+    notes = [counted(row.count, "node")] if row.count else []
+    if row.time_ms and row.bound != "none":
+        notes.append(f"{100 * row.roof_ms / row.time_ms:.0f} %")
+    return ", ".join(notes)
 
 
 def _column_of_plan(layers: Sequence[LayerRow]) -> _Column:
     counts = Counter(layer.operator for layer in layers)
     return {
-        name: (time_ms, "1 layer" if counts[name] == 1 else f"{counts[name]} layers")
+        name: (time_ms, counted(counts[name], "layer"))
         for name, time_ms in layer_times(layers).items()
     }
 

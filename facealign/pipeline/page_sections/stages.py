@@ -51,7 +51,8 @@ def _parity_table(manifest: Manifest) -> Table:
     caption = (
         "Distance to the PyTorch module, pixels of the crop, when the bundle was compiled. These "
         "crops try to tell the two apart, many of them no faces, so only FP32 has a bar there; the "
-        "others are judged on faces, in the last column, by their distance to FP32."
+        "others are judged on faces, in the last column, by their distance to FP32. Golden crops: "
+        "the largest distance on those of the self-test, which a machine may not exceed by much."
     )
     columns = ("graph", "crops", "p99", "largest", "bar", "ties passed over", "golden crops")
     return Table(caption, (*columns, "faces, p99"), tuple(rows))

@@ -26,15 +26,16 @@ def verdicts(
     result: BenchResult, manifest: Manifest, searches: Searches | None
 ) -> tuple[Verdict, ...]:
     """Return one verdict for each graph of the bundle, then for each precision that was refused."""
-    refused = {
-        name: search
-        for name, search in (searches.precisions if searches else {}).items()
+    graphs = (_of_graph(result, name, graph) for name, graph in reference_first(manifest.graphs))
+    if searches is None:
+        return tuple(graphs)
+    kind = "drift" if searches.nme_fp32_percent is None else "NME"
+    refused = (
+        _of_refused(name, search, kind)
+        for name, search in searches.precisions.items()
         if name not in manifest.graphs and search.trials
-    }
-    return (
-        *(_of_graph(result, name, graph) for name, graph in reference_first(manifest.graphs)),
-        *(_of_refused(name, search) for name, search in refused.items()),
     )
+    return (*graphs, *refused)
 
 
 def _of_graph(result: BenchResult, name: str, graph: GraphEntry) -> Verdict:
@@ -68,11 +69,13 @@ def _judged(result: BenchResult, name: str, ratio: Ratio | None) -> tuple[_State
     return "plain", "~", "ships; no gain shown here"
 
 
-def _of_refused(name: str, search: Search) -> Verdict:
+def _of_refused(name: str, search: Search, kind: str) -> Verdict:
     last = search.trials[-1]
     facts = {
         "to FP32": Cell(f"{short(last.p99_px)} px", f"p99; largest {short(last.max_px)}"),
-        "NME": Cell(points(last.change_points), interval(*map(points, last.change_interval))),
+        kind: Cell(
+            f"{points(last.change_points)} points", interval(*map(points, last.change_interval))
+        ),
         "share": Cell(f"{100 * last.share:.0f} %", "of the work"),
     }
     if _is_within(last, search):

@@ -36,9 +36,11 @@ class LandmarkDistances:
 def magnification(distances: LandmarkDistances, *, size_px: int) -> float:
     """Return by how much to magnify distances so that the largest is well seen: 1, 2, 5, 10, ...
 
-    Below 1 if the largest would cover the face; 1 if nothing differs.
+    Below 1 if the largest would cover the face; 1 if nothing differs. What is not finite does not
+    count, as it is not drawn.
     """
-    largest_px = float(distances.p99_px.max())
+    finite_px = distances.p99_px[np.isfinite(distances.p99_px)]
+    largest_px = float(finite_px.max(initial=0.0))
     if largest_px <= 0:
         return 1.0
     room = _MOST_RADIUS * size_px / largest_px

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import numpy as np
 
 from facealign.errors import InputError
 from facealign.report.drawing import COLOURS, DASHES, figures, plain_ticks, svg_from_figure
+from facealign.report.page.numbers import short
 
 if TYPE_CHECKING:  # it comes with an extra
     from matplotlib.axes import Axes
@@ -18,6 +20,7 @@ __all__ = ["RoofPoint", "roofline_svg"]
 
 _SIZE_INCHES = (4.7, 4.4)
 _NAMED = 6  # points with a name: those that take longest
+_FINE_STEPS, _FINE_BELOW = (1.0, 2.0, 5.0), 500.0  # one number alone tells nothing of an axis
 _BOUND_MARKERS = {"compute": "o", "memory": "s"}
 
 
@@ -56,7 +59,7 @@ def roofline_svg(
     """
     values = [*peak_gflops.values(), bandwidth_gb_s]
     values += [value for each in points for value in (each.intensity, each.gflops)]
-    if not points or not peak_gflops or min(values) <= 0:
+    if not points or not peak_gflops or not all(0 < value < math.inf for value in values):
         raise InputError("a roofline needs points and roofs above 0; leave out those at 0")
     with figures(*_SIZE_INCHES) as figure:
         axes = figure.add_subplot()
@@ -67,9 +70,10 @@ def roofline_svg(
             _draw_points(axes, [each for each in points if each.bound == bound], marker, bound)
         _name_points(axes, points)
         axes.set(xlim=(low, high), xlabel="operations by byte", ylabel="GFLOP/s")
-        axes.set_ylim(min(each.gflops for each in points) / 3, 2.5 * max(peak_gflops.values()))
-        plain_ticks(axes.xaxis)
-        plain_ticks(axes.yaxis)
+        rates = [each.gflops for each in points]
+        axes.set_ylim(min(rates) / 3, 2.5 * max(*peak_gflops.values(), *rates))
+        for axis, ends in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+            plain_ticks(axis, steps=_FINE_STEPS if ends[1] < _FINE_BELOW * ends[0] else (1.0,))
         axes.grid(visible=True, alpha=0.3)
         figure.legend(loc="outside lower left", ncols=1, frameon=False, fontsize=9)
         return svg_from_figure(figure)
@@ -94,7 +98,7 @@ def _draw_roofs(
             color=COLOURS[0],
             linestyle=DASHES[index % len(DASHES)],
             linewidth=1.5,
-            label=f"roof of {name}: {peak:.3g} GFLOP/s, {bandwidth_gb_s:.3g} GB/s",
+            label=f"roof of {name}: {short(peak)} GFLOP/s, {short(bandwidth_gb_s)} GB/s",
         )
 
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:  # it comes with an extra
 
 __all__ = ["TradeOff", "trade_off_svg"]
 
-_SIZE_INCHES = (4.7, 3.9)
+_WIDTH_INCHES, _HEIGHT_INCHES = 4.7, 3.5  # without the legend, of which a row is so high:
+_ROW_INCHES = 0.19
 _OFFSET_PERCENT = 0.6  # between precisions of the same share, so that their intervals stay apart
 
 
@@ -53,7 +54,8 @@ def trade_off_svg(
     """
     if not any(trials.values()):
         raise InputError("a figure of trials needs one trial or more; pass them")
-    with figures(*_SIZE_INCHES) as figure:
+    legend_inches = _ROW_INCHES * (len(trials) // 2 + 1)  # two in a row, and one for the ring
+    with figures(_WIDTH_INCHES, _HEIGHT_INCHES + legend_inches) as figure:
         axes = figure.add_subplot()
         for index, (name, own) in enumerate(trials.items()):
             _draw(axes, name, own, index)

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from facealign.bench.result import BenchResult
 from tests.unit.evaluation_data import write_faces
+from tests.unit.report_data import bench_result
 
 RunCli = Callable[..., tuple[int, str, str]]
 _QUICK = ("--engine=onnxruntime", "--batch=1", "--seconds=0.05", "--threads=1")
@@ -102,6 +104,27 @@ def test_bench_ends_in_one_error_line_and_writes_nothing(
     assert (found, stdout) == (code, "")
     assert re.match(f"error: .*{message}", stderr.splitlines()[-1])
     assert not Path("bench").exists()
+
+
+@pytest.mark.usefixtures("workspace")
+def test_bench_keeps_what_it_measured_when_an_image_of_the_data_set_is_broken(
+    run_cli: RunCli, monkeypatch: pytest.MonkeyPatch, frame: NDArray[np.uint8]
+) -> None:
+    write_faces(Path("faces"), Path("good.bundle"), frame)
+    broken = next(
+        each for each in sorted(Path("faces").rglob("*")) if cv2.haveImageReader(str(each))
+    )
+    broken.write_text("hello")
+    module = sys.modules["facealign.cli.bench"]
+    monkeypatch.setattr(module, "run_bench", lambda *_arguments: bench_result())
+
+    code, _, stderr = run_cli("bench", "good.bundle", "--dataset=faces")
+
+    written = msgspec.json.decode(Path("bench/bench.json").read_bytes(), type=BenchResult)
+    assert code == 2
+    assert re.match(f"error: .*{broken.name}", stderr.splitlines()[-1])
+    assert written == bench_result()
+    assert [each.name for each in Path("bench").iterdir()] == ["bench.json"]
 
 
 @pytest.mark.usefixtures("workspace")

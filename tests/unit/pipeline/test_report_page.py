@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import dataclasses
 import html
+import math
 import re
 from pathlib import Path
 
@@ -9,9 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from facealign.bench.result import OperatorRow
 from facealign.bundle import Bundle, Manifest, read_bundle
 from facealign.errors import BackendError, IntegrityError
 from facealign.pipeline.evaluate import EvaluationRequest, evaluate_bundle
+from facealign.pipeline.evaluation_result import Evaluation
 from facealign.pipeline.page_sections.accuracy import accuracy_section
 from facealign.pipeline.page_sections.environment import environment_section, skipped_section
 from facealign.pipeline.page_sections.landmarks import landmark_section
@@ -19,7 +23,7 @@ from facealign.pipeline.page_sections.latency import fixed_rate_section, latency
 from facealign.pipeline.page_sections.roofline import roofline_section
 from facealign.pipeline.page_sections.stages import stage_section
 from facealign.pipeline.report_page import report_page
-from facealign.report.page import Cell, Facts, Figures, Note, Section, Table
+from facealign.report.page import Cell, Facts, Figures, Note, RoofPoint, Section, Table
 from facealign.report.page.numbers import NONE
 from tests.unit.evaluation_data import write_two_graphs
 from tests.unit.report_data import bench_result
@@ -112,6 +116,61 @@ def test_latency_table_has_every_candidate_with_its_ratio_and_interval() -> None
     assert row(whole, "onnxruntime fp16")["p99 px"] == "<0.001"
     assert row(whole, "onnxruntime fp16")["session adds"] == "0.120"
     assert row(gpu, "tensorrt fp16")["settings"] == "--useCudaGraph"
+    times = RESULT.candidates[-1].gpu
+    assert times is not None
+    assert gpu.rows[0][2:8] == tuple(
+        f"{value:.3f}"
+        for value in (
+            *(times.latency.median_ms, times.latency.p99_ms, times.enqueue_time.median_ms),
+            *(times.h2d_latency.median_ms, times.gpu_compute_time.median_ms),
+            times.d2h_latency.median_ms,
+        )
+    )
+
+
+def test_latency_tables_have_each_number_in_its_column() -> None:
+    first = RESULT.candidates[0]
+    forward, whole = tables(latency_section(msgspec.structs.replace(RESULT, candidates=(first,))))
+
+    assert first.end_to_end is not None
+    assert forward.rows[0][2:6] == tuple(
+        f"{value:.2f}"
+        for value in (
+            *(first.forward.p50_ms, first.forward.p90_ms),
+            *(first.forward.p95_ms, first.forward.p99_ms),
+        )
+    )
+    assert row(forward, "onnxruntime fp32")["crops/s"] == f"{first.throughput_per_s:.0f}"
+    found = row(whole, "onnxruntime fp32")
+    assert found["p50"] == f"{first.end_to_end.p50_ms:.2f}"
+    assert found["p99"] == f"{first.end_to_end.p99_ms:.2f}"
+    assert found["crop"] == "0.400"
+    assert found["opens in"] == "0.210 s"
+    assert found["memory"] == Cell("184", "62 before")
+
+
+@pytest.mark.parametrize(
+    ("threads", "text"), [(4, "threads: 4;"), (None, "threads: one per core;")]
+)
+def test_latency_table_says_how_many_threads_there_were(threads: int | None, text: str) -> None:
+    first = RESULT.candidates[0]
+    candidate = msgspec.structs.replace(first.candidate, threads=threads)
+    result = msgspec.structs.replace(
+        RESULT,
+        candidates=(msgspec.structs.replace(first, candidate=candidate),),
+        settings={"threads": "one per core"},
+    )
+
+    assert text in tables(latency_section(result))[0].caption
+
+
+def test_landmarks_that_are_no_numbers_are_not_shown_as_left_out() -> None:
+    wrong = msgspec.structs.replace(RESULT.candidates[1], p99_px=math.nan, max_px=math.inf)
+
+    whole = tables(latency_section(msgspec.structs.replace(RESULT, candidates=(wrong,))))[1]
+
+    found = row(whole, "onnxruntime fp16")
+    assert (found["p99 px"], found["largest px"]) == ("not finite", "not finite")
 
 
 def test_noisy_candidate_is_called_noisy() -> None:
@@ -128,7 +187,15 @@ def test_noisy_candidate_is_called_noisy() -> None:
 def test_fixed_rate_shows_what_was_missed() -> None:
     (table,) = tables(fixed_rate_section(RESULT.fixed_rate))
 
-    assert row(table, "onnxruntime fp32")["missed"] == Cell("31", "5.17 %")
+    found = row(table, "onnxruntime fp32")
+    latency = RESULT.fixed_rate[0].latency
+    assert found["missed"] == Cell("31", "5.17 %")
+    assert [found[name] for name in ("frames/s", "faces", "frames", "deadline", "busy")] == [
+        *("30", "4", "600", "33.3", "84 %")
+    ]
+    assert [found[name] for name in ("p50", "p99", "max")] == [
+        f"{value:.1f}" for value in (latency.p50_ms, latency.p99_ms, latency.max_ms)
+    ]
 
 
 def test_operators_stand_side_by_side_and_the_rest_is_one_row() -> None:
@@ -158,6 +225,44 @@ def test_layers_of_a_plan_are_shown_where_there_is_no_roofline() -> None:
     assert isinstance(operators, Table)
     assert operators.columns == ("operator", "tensorrt fp16, batch 1")
     assert [cells[0] for cells in operators.rows] == ["Conv", "MatMul", "TensorRT"]
+
+
+def test_operator_shows_its_nodes_and_its_share_unless_it_has_nothing_to_do() -> None:
+    first = RESULT.rooflines[0]
+    cached, between = (
+        OperatorRow(
+            operator=name, count=count, macs=0, bytes=0, time_ms=2.0, bound=bound, roof_ms=roof_ms
+        )
+        for name, count, bound, roof_ms in [("Add", 1, "memory", 3.0), ("other", 0, "none", 0.0)]
+    )
+    result = msgspec.structs.replace(
+        RESULT, rooflines=(msgspec.structs.replace(first, operators=(cached, between)),)
+    )
+
+    operators = tables(roofline_section(result))[1]
+
+    assert row(operators, "Add")[operators.columns[1]] == Cell("2.00", "1 node, 150 %")
+    assert row(operators, "other")[operators.columns[1]] == Cell("2.00")
+
+
+def test_operator_is_drawn_with_two_operations_per_multiply_accumulate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn: list[RoofPoint] = []
+
+    def draw(points: list[RoofPoint], **_options: object) -> bytes:
+        drawn.extend(points)
+        return b"<svg/>"
+
+    monkeypatch.setattr("facealign.pipeline.page_sections.roofline.roofline_svg", draw)
+    conv = msgspec.structs.replace(
+        RESULT.rooflines[0].operators[0], macs=3_000_000, bytes=1_500_000, time_ms=0.5
+    )
+    one = msgspec.structs.replace(RESULT.rooflines[0], operators=(conv,))
+
+    roofline_section(msgspec.structs.replace(RESULT, rooflines=(one,)))
+
+    assert drawn == [RoofPoint("Conv", 4.0, 12.0, 1.0, "compute")]
 
 
 def test_graph_whose_operators_have_no_time_is_not_drawn() -> None:
@@ -197,6 +302,19 @@ def test_landmark_distances_are_in_crop_pixels(bundle: Bundle) -> None:
     assert "int8, distances drawn 5 times as large" in figures.figures[0].caption
 
 
+def with_int8_off(
+    evaluation: Evaluation, off_px: NDArray[np.float64], bundle: Bundle
+) -> Evaluation:
+    """Return the evaluation with INT8's landmarks so many pixels of the crop right of FP32's."""
+    off = off_px * evaluation.face_set.placement.side[:, None] / bundle.manifest.crop.size_px
+    reference = evaluation.precisions["fp32"].landmarks
+    moved = dataclasses.replace(
+        evaluation.precisions["int8"],
+        landmarks=reference + np.stack([off, np.zeros_like(off)], axis=2),
+    )
+    return dataclasses.replace(evaluation, precisions={**evaluation.precisions, "int8": moved})
+
+
 def test_landmark_distances_are_those_of_the_data_set_if_there_is_one(
     bundle: Bundle, faces: Path
 ) -> None:
@@ -204,11 +322,23 @@ def test_landmark_distances_are_those_of_the_data_set_if_there_is_one(
         EvaluationRequest(bundle.folder, faces, jitter_face_count=1, limit=3)
     )
 
-    section = landmark_section(bundle, evaluation)
+    off_px = np.outer([1, 2, 5], np.arange(1, bundle.manifest.landmark_count + 1)) / 1000
+
+    section = landmark_section(bundle, with_int8_off(evaluation, off_px, bundle))
 
     assert isinstance(section.blocks[0], Note)
     assert section.blocks[0].text.startswith("Over the first 3 of 12 faces of wflw test")
-    assert row(tables(section)[0], "int8")["mean"] == f"{SHIFT_PX:.3f}"
+    found = row(tables(section)[0], "int8")
+    p99_px = np.percentile(off_px, 99, axis=0)
+    assert found["mean"] == f"{off_px.mean():.3f}"
+    assert found["p99"] == f"{np.percentile(off_px, 99):.3f}"
+    assert found["largest"] == f"{off_px.max():.3f}"
+    assert found["worst"] == Cell(f"{p99_px[-1]:.3f} px", f"landmark {len(p99_px) - 1}")
+    assert found["2."] == Cell(f"{p99_px[-2]:.3f} px", f"landmark {len(p99_px) - 2}")
+    (figures,) = (each for each in section.blocks if isinstance(each, Figures))
+    assert figures.figures[0].caption.endswith(
+        f"mean {off_px.mean():.3f} px, largest 99th percentile {p99_px[-1]:.3f} px"
+    )
 
 
 def test_landmarks_without_an_engine_say_why(
@@ -228,6 +358,37 @@ def test_stages_show_where_a_precision_begins_to_differ(bundle: Bundle) -> None:
     assert row(parity, "int8")["golden crops"] == "5.00"
     assert row(points, "features")["int8"] == "0 %"
     assert row(points, "landmarks")["int8"] == f"{SHIFT_PX:.3f} px"
+
+
+def test_stages_are_in_percent_of_the_largest_value(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = {
+        "fp32": np.array([[-4.0, 1.0]], np.float32),
+        "int8": np.array([[-4.0, 1.5]], np.float32),
+    }
+    monkeypatch.setattr(
+        "facealign.pipeline.page_sections.stages._points",
+        lambda _bundle: {name: {"features": each} for name, each in values.items()},
+    )
+
+    points = tables(stage_section(bundle))[1]
+
+    assert row(points, "features")["int8"] == "12.5 %"
+
+
+def test_parity_has_each_number_in_its_column(tiny_bundle: Path) -> None:
+    bundle = read_bundle(tiny_bundle)
+    graph = bundle.manifest.graphs["fp32"]
+    parity = msgspec.structs.replace(
+        graph.parity, crop_count=72, p99_px=0.002, max_px=0.004, bar_px=0.01, undecided_count=3
+    )
+    graphs = {"fp32": msgspec.structs.replace(graph, parity=parity)}
+    manifest = msgspec.structs.replace(bundle.manifest, graphs=graphs)
+
+    (table,) = tables(stage_section(dataclasses.replace(bundle, manifest=manifest)))
+
+    assert table.rows[0][:6] == ("fp32", "72", "0.002", "0.004", "0.010", "3")
 
 
 def test_stages_without_the_compiler_say_what_to_install(
@@ -255,6 +416,16 @@ def test_accuracy_has_every_subset_curves_and_the_worst_faces(bundle: Bundle, fa
     scores = tables(section)[0]
     assert scores.rows[0][0] == Cell("all faces", "12 faces")
     assert row(scores, "all faces")["fp32"] == Cell("5.000", "")
+    overall = row(tables(section)[1], "fp32")
+    assert (overall["NME"], overall["failures above 10 %"]) == ("5.000", "0.00")
+    assert overall["AUC to 10 %"] == "50.00"
+    stability = row(tables(section)[2], "int8")
+    drift, jitter = (evaluation.precisions["int8"].drift, evaluation.precisions["int8"].jitter)
+    assert drift is not None
+    assert (stability["drift"], stability["jitter"]) == (
+        *(f"{drift.p99_px:.3f} px", f"{jitter.rms_px:.3f} px"),
+    )
+    assert row(tables(section)[2], "fp32")["drift"] == "reference"
     assert row(scores, "blur")["int8"] == Cell(row(scores, "blur")["int8"].text, "too few faces")  # type: ignore[union-attr]  # a cell
     curve, worst = (each for each in section.blocks if isinstance(each, Figures))
     assert curve.figures[0].data.startswith(b"<?xml")
@@ -279,6 +450,16 @@ def test_environment_has_machine_settings_versions_and_hashes(bundle: Bundle) ->
     assert facts["Machine"]["cpu"] == "AMD EPYC 7B13"
     assert facts["During the run"]["flags"] == "none"
     assert facts["Versions"]["commit"] == "ec14c74 with changes"
+    (graphs,) = tables(section)
+    entry = bundle.manifest.graphs["fp32"]
+    assert row(graphs, "fp32") | {"file": ""} == {
+        "graph": "fp32",
+        "file": "",
+        "multiply-accumulates": f"{entry.mac_count:,}",
+        "parameters": f"{entry.parameter_count:,}",
+        "nodes": str(entry.node_count),
+        "opset": str(entry.opset),
+    }
     assert facts["SHA-256"]["demo.bundle/model.int8.onnx"] == (
         bundle.manifest.files["model.int8.onnx"].sha256
     )

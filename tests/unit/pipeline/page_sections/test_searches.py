@@ -15,7 +15,7 @@ from facealign.pipeline.page_sections.searches import (
 )
 from facealign.pipeline.precision_report import json_from_reductions
 from facealign.pipeline.reduction import Reduction
-from facealign.report.page import Figures, Note, Table
+from facealign.report.page import Figures, Note, Table, TradeOff
 from tests.unit.pipeline.small_network import judge_of, network
 
 
@@ -105,6 +105,20 @@ def test_last_trial_is_marked_as_chosen_if_it_ships() -> None:
     ]
     assert isinstance(subsets, Table)
     assert [row[1] for row in subsets.rows] == ["+0.200"]
+
+
+def test_figure_has_the_share_the_cost_and_its_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: dict[str, list[TradeOff]] = {}
+
+    def draw(trials: dict[str, list[TradeOff]], **_options: object) -> bytes:
+        drawn.update(trials)
+        return b"<svg/>"
+
+    monkeypatch.setattr("facealign.pipeline.page_sections.searches.trade_off_svg", draw)
+
+    search_section(msgspec.convert(facts(trial(0.9, 0.3)), Searches))
+
+    assert drawn == {"int8": [TradeOff(0.9, 0.3, 0.3 - 0.02, 0.3 + 0.03, is_chosen=True)]}
 
 
 def test_nothing_is_marked_if_nothing_ships() -> None:

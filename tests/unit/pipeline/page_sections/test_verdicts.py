@@ -71,6 +71,17 @@ def test_ratio_that_was_given_the_other_way_round_is_turned(tiny_manifest: Manif
     assert verdict.facts["speed here"] == Cell("2.00\u00d7 onnxruntime fp32", "1.25 to 2.50")
 
 
+def test_speed_is_beside_fp32_on_the_same_engine_if_that_was_timed(
+    tiny_manifest: Manifest,
+) -> None:
+    own = ratio(1.8, 1.7, 1.9)
+    other = msgspec.structs.replace(own, baseline="pytorch fp32", times_as_fast=3.0)
+
+    verdict = of_int8(with_ratios(other, own), tiny_manifest)
+
+    assert verdict.facts["speed here"].text == "1.80\u00d7 onnxruntime fp32"
+
+
 def test_run_that_is_flagged_judges_no_speed(tiny_manifest: Manifest) -> None:
     slower = with_ratios(ratio(0.5, 0.4, 0.6))
     state = msgspec.structs.replace(RESULT.state, flags=("Busy.",))
@@ -105,16 +116,10 @@ def test_reference_comes_first_and_is_not_judged(tiny_manifest: Manifest) -> Non
     assert first.facts["p50 here"].note == "onnxruntime, batch 1"
 
 
-@pytest.mark.parametrize(
-    ("change", "state", "word"),
-    [
-        (0.3, "bad", "refused: it costs more than it may"),
-        (0.05, "slow", "left out: it did not pay when it was compiled"),
-    ],
-)
-def test_precision_that_does_not_ship_says_why(
-    tiny_manifest: Manifest, change: float, state: str, word: str
-) -> None:
+def searches_of(
+    change: float, *, nme_fp32_percent: float | None = 5.7, limit_px: float | None = None
+) -> Searches:
+    """Return what was tried of a precision that does not ship."""
     trial = {
         "left": [],
         "share": 0.9,
@@ -127,16 +132,42 @@ def test_precision_that_does_not_ship_says_why(
     }
     search = {
         "may_ship": False,
-        "limits": {"p99_px": None, "change_points": 0.1},
+        "limits": {"p99_px": limit_px, "change_points": 0.1},
         "trials": [trial],
     }
     facts = {
         "faces": "wflw test",
         "face_count": 80,
-        "nme_fp32_percent": 5.7,
+        "nme_fp32_percent": nme_fp32_percent,
         "precisions": {"int8-cpu": search},
     }
+    return msgspec.convert(facts, Searches)
 
-    last = verdicts(RESULT, tiny_manifest, msgspec.convert(facts, Searches))[-1]
+
+@pytest.mark.parametrize(
+    ("change", "limit_px", "state", "word"),
+    [
+        (0.3, None, "bad", "refused: it costs more than it may"),
+        (0.05, 2.9, "bad", "refused: it costs more than it may"),
+        (0.05, 3.0, "slow", "left out: it did not pay when it was compiled"),
+        (0.05, None, "slow", "left out: it did not pay when it was compiled"),
+    ],
+    ids=["change", "distance", "at_the_limit", "no_limit"],
+)
+def test_precision_that_does_not_ship_says_why(
+    tiny_manifest: Manifest, change: float, limit_px: float | None, state: str, word: str
+) -> None:
+    last = verdicts(RESULT, tiny_manifest, searches_of(change, limit_px=limit_px))[-1]
 
     assert (last.precision, last.state, last.word) == ("int8-cpu", state, word)
+
+
+@pytest.mark.parametrize(("nme_fp32_percent", "kind"), [(5.7, "NME"), (None, "drift")])
+def test_cost_of_what_does_not_ship_is_named_by_what_was_judged(
+    tiny_manifest: Manifest, nme_fp32_percent: float | None, kind: str
+) -> None:
+    searches = searches_of(0.3, nme_fp32_percent=nme_fp32_percent)
+
+    last = verdicts(RESULT, tiny_manifest, searches)[-1]
+
+    assert last.facts[kind] == Cell("+0.300 points", "+0.300 to +0.300")

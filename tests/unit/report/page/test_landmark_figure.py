@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import re
 from xml.etree import ElementTree as ET
 
@@ -52,7 +53,16 @@ def test_landmark_that_is_undecided_is_left_out() -> None:
 
 @pytest.mark.parametrize(
     ("largest_px", "factor"),
-    [(0.0, 1), (0.08, 100), (0.07, 200), (7.0, 2), (15.36, 1), (100.0, 0.1)],
+    [
+        (0.0, 1),
+        (math.nan, 1),
+        (math.inf, 1),
+        (0.08, 100),
+        (0.07, 200),
+        (7.0, 2),
+        (15.36, 1),
+        (100.0, 0.1),
+    ],
 )
 def test_magnification_is_a_round_number_that_keeps_rings_apart(
     largest_px: float, factor: float

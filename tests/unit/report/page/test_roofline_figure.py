@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import re
 
 import numpy as np
@@ -20,6 +21,12 @@ def marks(svg: bytes) -> list[NDArray[np.float64]]:
     paths = re.findall(r'<path d="([^"]+)" clip-path', "".join(groups))
     corners = [np.array(re.findall(NUMBER, path), float).reshape(-1, 2) for path in paths]
     return [(each.min(axis=0) + each.max(axis=0)) / 2 for each in corners]
+
+
+def axes_patch(svg: bytes) -> str:
+    """Return the corners of the axes."""
+    found: list[str] = re.findall(r'<g id="patch_2">\n *<path d="([^"]+)"', svg.decode())
+    return found[0].replace("L", "M")
 
 
 def test_points_stand_by_intensity_and_rate_on_logarithmic_axes() -> None:
@@ -48,6 +55,34 @@ def test_roofs_and_the_slowest_operators_are_named() -> None:
     assert b"mathdefault" not in svg
 
 
+def test_operator_above_the_roof_stays_in_the_picture() -> None:
+    cached = RoofPoint("MatMul", 20.0, 900.0, 0.1, "compute")
+
+    svg = roofline_svg([CONV, cached], peak_gflops={"fp32": 118.0}, bandwidth_gb_s=17.3)
+
+    top = min(float(y) for y in re.findall(rf"M {NUMBER} ({NUMBER})", axes_patch(svg)))
+    assert marks(svg)[1][1] > top
+
+
+def test_roof_of_a_large_gpu_is_a_plain_number() -> None:
+    svg = roofline_svg([CONV], peak_gflops={"fp16": 165_200.0}, bandwidth_gb_s=4800.0)
+
+    assert b"<!-- roof of fp16: 165,200 GFLOP/s, 4,800 GB/s -->" in svg
+
+
+@pytest.mark.parametrize(
+    ("points", "fine"),
+    [([CONV], True), ([CONV, RoofPoint("Add", 0.001, 0.01, 0.1, "memory")], False)],
+    ids=["narrow", "wide"],
+)
+def test_axes_have_a_number_for_every_step_unless_they_are_long(
+    points: list[RoofPoint], *, fine: bool
+) -> None:
+    svg = roofline_svg(points, peak_gflops={"fp32": 118.0}, bandwidth_gb_s=17.3)
+
+    assert (b"<!-- 50 -->" in svg) is fine
+
+
 @pytest.mark.parametrize(
     ("points", "peaks", "bandwidth"),
     [
@@ -55,9 +90,11 @@ def test_roofs_and_the_slowest_operators_are_named() -> None:
         ([CONV], {}, 1.0),
         ([CONV], {"fp32": 0.0}, 1.0),
         ([CONV], {"fp32": 1.0}, 0.0),
+        ([CONV], {"fp32": 1.0}, math.nan),
+        ([CONV], {"fp32": math.inf}, 1.0),
         ([RoofPoint("Add", 0.0, 1.0, 0.1, "memory")], {"fp32": 1.0}, 1.0),
     ],
-    ids=["no_point", "no_roof", "roof_0", "bandwidth_0", "intensity_0"],
+    ids=["no_point", "no_roof", "roof_0", "bandwidth_0", "no_number", "infinite", "intensity_0"],
 )
 def test_what_a_logarithm_cannot_show_is_refused(
     points: list[RoofPoint], peaks: dict[str, float], bandwidth: float

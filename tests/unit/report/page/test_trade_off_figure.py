@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from facealign.errors import InputError
@@ -32,6 +34,21 @@ def test_chosen_trials_have_a_ring_more() -> None:
     )
 
     assert with_ring.count(b"<use ") == without.count(b"<use ") + 1
+
+
+def test_legend_of_many_precisions_leaves_the_axes_their_height() -> None:
+    few, many = (
+        re.findall(
+            r'<g id="patch_2">\n *<path d="M \S+ (\S+) \nL \S+ \S+ \nL \S+ (\S+)',
+            trade_off_svg(
+                {f"p{i}": [trial(0.5, 0.1)] for i in range(count)}, limits={}, y_label="points"
+            ).decode(),
+        )[0]
+        for count in (3, 31)
+    )
+
+    heights = [float(bottom) - float(top) for bottom, top in (few, many)]
+    assert heights[1] == pytest.approx(heights[0], rel=0.1)
 
 
 def test_figure_without_a_trial_is_refused() -> None:
