@@ -39,7 +39,7 @@ class _Subject:
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.runs: Mapping[str, Run] = {
-            kind: self._run_of(kind) for kind in ("forward", "end to end")
+            kind: self._run_of(kind) for kind in ("forward", "end to end", "crop")
         }
 
     def landmarks_px(self) -> NDArray[np.float64]:
@@ -86,7 +86,7 @@ def test_serve_closes_its_subject_when_there_are_no_more_orders() -> None:
     assert subject.calls == ["close"]
 
 
-def test_serve_alternates_the_kinds_of_a_turn_behind_a_run_that_does_not_count() -> None:
+def test_serve_alternates_the_kinds_of_a_turn_each_behind_a_run_of_the_first() -> None:
     subject = _Subject()
 
     done = _replies(lambda _: subject, TakeTurn(count=2))[1]
@@ -95,8 +95,9 @@ def test_serve_alternates_the_kinds_of_a_turn_behind_a_run_that_does_not_count()
     assert {kind: len(times) for kind, times in done.times_ms.items()} == {
         "forward": 2,
         "end to end": 2,
+        "crop": 2,
     }
-    assert subject.calls[:-1] == ["forward", *["forward", "end to end"] * 2]
+    assert subject.calls[:-1] == ["forward", *["forward", "end to end", "forward", "crop"] * 2]
     assert done.cpu_s > 0
     assert done.peak_memory_mb > 1
 
