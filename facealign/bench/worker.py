@@ -47,7 +47,7 @@ class Subject(Protocol):
     """What is measured.
 
     Attributes:
-        runs: What a turn runs in alternation, by kind; the first kind warms up, and goes before each.
+        runs: What a turn runs in alternation, by kind; the first warms up, and goes before each.
     """
 
     runs: Mapping[str, Run]

@@ -34,8 +34,8 @@ _WITH_GRAPH = "the graph's tensors: the largest sum that is alive at once, nothi
 _WITHOUT_GRAPH = "the size of the file; onnx, which reads the tensors, is not installed"
 BUILD_BASIS = (
     "two public logs alone, in which ResNet-50 (176 nodes, 4.1 G multiply-accumulates) took 10.7 s "
-    "on an RTX 3070 with TensorRT 10.9 and 120 s on a Jetson Thor with 10.13 "
-    "(OE4T/meta-tegra#2120), scaled by nodes; the range is a guess: a third of that to three "
+    "on an RTX 3070 with TensorRT 10.9 (its address was not kept) and 120 s on a Jetson Thor with "
+    "10.13 (OE4T/meta-tegra#2120), scaled by nodes; the range is a guess: a third of that to three "
     "times, on a Jetson to six, and higher for heavier nodes"
 )
 MEMORY_BASIS = (
