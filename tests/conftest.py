@@ -80,6 +80,13 @@ def _file_and_network(nodeid: str) -> str:
     return f"{file.rpartition('/')[0]} {network}"
 
 
+@pytest.fixture(scope="session")
+def fast_collection() -> None:
+    """Leave what is there by now out of collections: with torch and onnx each would take 1 s."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20)

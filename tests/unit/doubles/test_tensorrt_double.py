@@ -224,6 +224,7 @@ def test_a_context_without_its_scratch_memory_is_refused(tiny_graph: bytes) -> N
     assert not context.execute_async_v3(device.stream().handle)
 
 
+@pytest.mark.usefixtures("fast_collection")
 def test_objects_are_counted_until_they_are_freed(tiny_graph: bytes) -> None:
     double = TensorrtDouble("10.3", HostDevice())
     engine, context = context_of(double, tiny_graph)

@@ -198,7 +198,8 @@ def test_ctrl_c_does_not_wait_for_a_library_that_hangs(tmp_path: Path) -> None:
     number = tmp_path / "number"
     (tmp_path / f"{NAME}.py").write_text(writing(number, "os.getpid()") + HANG)
     code = f"""
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 sys.path[:] = {[str(tmp_path), *sys.path]!r}
 from facealign.pipeline.proving import prove_all
 prove_all([({NAME!r},)], deadline_s=50)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -24,13 +23,9 @@ MAX_BATCH = 4
 Install = Callable[..., TensorrtDouble]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _fast_collection() -> Iterator[None]:
-    """Leave what is there out of collections: with torch and onnx loaded each would take 1 s."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
+@pytest.fixture(autouse=True, scope="session")
+def _fast(fast_collection: None) -> None:
+    """Objects are counted once the garbage is gone, in most tests here."""
 
 
 @pytest.fixture
