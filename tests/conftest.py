@@ -80,11 +80,10 @@ def _file_and_network(nodeid: str) -> str:
     return f"{file.rpartition('/')[0]} {network}"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def fast_collection() -> None:
     """Leave what is there by now out of collections: with torch and onnx each would take 1 s."""
-    gc.collect()
-    gc.freeze()
+    gc.freeze()  # for good, garbage too: to collect it first would take that second
 
 
 @pytest.fixture

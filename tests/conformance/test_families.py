@@ -37,7 +37,7 @@ LEAST_FAULTS = 16  # of those in `general_faults`, 16 need no special operator
 LEAST_NETWORK_FAULTS = 12  # of those in `network_faults`, 12 need no side file
 AUTHORS_CROP_PX = 256
 # A trace takes up to 8 s, and the exporter is the same for all.
-COMPILED_TWICE = ("scc/scc", "sdfl/l-grl", "slpt/slpt")
+COMPILED_TWICE = ("scc/scc", "sdfl/l-grl")
 SAME_PX = 1e-3  # max measured 1.2e-5 px: batches of 1 and 8, ONNX Runtime 1.31 on CPU
 LEAST_MOVE_PX = 0.1  # mean measured: slpt 0.75 px
 

@@ -21,8 +21,10 @@ _PACE = Pace(count=2, cycle_s=0.01)
 class _Asked:
     """A child of which every run takes as long as it says, and no time passes."""
 
-    def __init__(self, name: str, run_ms: float, log: list[str]) -> None:
-        self.name = name
+    def __init__(
+        self, name: str, run_ms: float, log: list[str], kinds: tuple[str, ...] = ("forward",)
+    ) -> None:
+        self.name, self.kinds = name, kinds
         self.counts: list[int] = []
         self.deadlines_s: list[float] = []
         self._run_ms, self._log = run_ms, log
@@ -33,7 +35,7 @@ class _Asked:
         self._log.append(self.name)
         number = float(len(self.counts))
         return reply(
-            times_ms={"forward": (self._run_ms,) * order.count},
+            times_ms={kind: (self._run_ms,) * order.count for kind in self.kinds},
             cpu_s=10 * number,
             peak_memory_mb=100 + number,
         )
@@ -59,6 +61,14 @@ def test_paces_of_gives_fast_ones_more_runs(asked: list[_Asked]) -> None:
 
     assert [each.count for each in paces] == [3, 3, 1]  # 72 ms by 4 rounds by 3 children is 6 ms
     assert [each.cycle_s for each in paces] == [0.002, 0.002, 0.4]
+
+
+def test_paces_of_counts_what_a_third_kind_is_timed_behind(log: list[str]) -> None:
+    child = _Asked("a", 2.0, log, kinds=("forward", "end to end", "crop"))
+
+    (pace,) = paces_of([child], seconds=0.32)
+
+    assert (pace.count, pace.cycle_s) == (10, 0.008)  # forward, end to end, forward, crop
 
 
 def test_paces_of_warms_up_as_long_as_trtexec(asked: list[_Asked]) -> None:

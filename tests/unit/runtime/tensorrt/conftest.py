@@ -23,7 +23,7 @@ MAX_BATCH = 4
 Install = Callable[..., TensorrtDouble]
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(scope="module", autouse=True)
 def _fast(fast_collection: None) -> None:
     """Objects are counted once the garbage is gone, in most tests here."""
 
