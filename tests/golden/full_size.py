@@ -5,6 +5,7 @@ A name is that of a list of keys, such as ``spiga_98``.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from collections.abc import Mapping
 from functools import cache, lru_cache
@@ -73,6 +74,7 @@ def forget_networks() -> None:
     """Free the memory of every network and graph made so far."""
     for made in (recipe_model, graph_bytes, _checkpoint):
         made.cache_clear()
+    gc.collect()  # which may be far off, see conftest.py
 
 
 @lru_cache(maxsize=1)
