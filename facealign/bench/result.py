@@ -111,7 +111,8 @@ class CandidateResult(_Part, frozen=True, kw_only=True):
     Attributes:
         forward: The engine alone, from crops in memory to outputs in memory.
         end_to_end: From a frame and boxes to landmarks: crop, copy, forward, decode.
-        crop_ms: Median of cutting the same crops on the CPU alone; None where the GPU cuts them.
+        crop_ms: Median of cutting the crop alone, behind a forward pass; None where the GPU cuts it
+            and of larger batches.
         forward_samples_ms: Every time that `forward` is made of, in the order of the runs.
         end_to_end_samples_ms: The same of `end_to_end`.
         throughput_per_s: Crops a second: batch by the mean of `forward`.

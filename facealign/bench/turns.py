@@ -92,7 +92,7 @@ def take_turns(
 ) -> tuple[Turns, ...]:
     """Return the turns of each child in one launch, all over the same rounds.
 
-    The first turn of each warms it up, and does not count.
+    A run of every kind warms each up, and does not count.
 
     Args:
         children: Ready, one or more.
@@ -105,7 +105,9 @@ def take_turns(
 
     Raises what `Child.ask` raises.
     """
-    warm = [_turn(child, pace) for child, pace in zip(children, paces, strict=True)]
+    warm = [
+        _turn(child, Pace(1, pace.cycle_s)) for child, pace in zip(children, paces, strict=True)
+    ]
     on_warm()
     rng = np.random.default_rng(seed)
     done: list[list[TurnDone]] = [[] for _ in children]

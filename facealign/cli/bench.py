@@ -65,7 +65,7 @@ def bench(  # noqa: PLR0913  # typer makes an option of each
     ] = None,
     seconds: Annotated[
         float, typer.Option(metavar="SECONDS", help="Time for all turns together.")
-    ] = 15.0,
+    ] = 12.0,
     *,
     threads: Annotated[
         int | None,

@@ -42,7 +42,7 @@ class BenchRequest:
     precisions: tuple[str, ...] = ()
     batches: tuple[int, ...] = ()
     checkpoint: Path | None = None
-    seconds: float = 15.0
+    seconds: float = 12.0
     threads: int | None = None
     frames_per_s: float | None = None
     faces_per_frame: int = 1

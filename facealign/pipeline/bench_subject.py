@@ -95,7 +95,8 @@ class BundleSubject:
             FORWARD: partial(engine.run, self._crops),
             END_TO_END: partial(session.run, golden.frame, boxes),
         }
-        if frames_of(engine) is None:  # else nobody cuts them on the CPU
+        # A larger batch scatters by more than a session costs. On a GPU nobody cuts them here.
+        if batch == 1 and frames_of(engine) is None:
             runs[CROP] = partial(crops_from_frame, golden.frame, placement, rule)
         self.runs: Mapping[str, Run] = runs
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -75,8 +76,18 @@ def network_bundle(tmp_path: Path, tiny_manifest: Manifest, tiny_graph: bytes) -
     return write_bundle(tmp_path / "network.bundle", manifest, files)
 
 
-def test_open_subject_runs_the_engine_the_session_and_the_crop(subject: BundleSubject) -> None:
-    assert list(subject.runs) == ["forward", "end to end", "crop"]
+def test_open_subject_runs_the_engine_and_the_session(subject: BundleSubject) -> None:
+    assert list(subject.runs) == ["forward", "end to end"]
+
+
+def test_subject_of_one_crop_cuts_it_alone_too(tiny_bundle: Path, tiny_golden: Golden) -> None:
+    rule = read_bundle(tiny_bundle).manifest.crop
+    placement = placement_from_boxes(tiny_golden.boxes[:1], rule.from_box)
+
+    with closing(open_subject(_line(tiny_bundle, batch=1))) as subject:
+        crop = subject.runs["crop"]()
+
+    np.testing.assert_array_equal(crop, crops_from_frame(tiny_golden.frame, placement, rule))
 
 
 def test_subject_times_the_crops_that_the_session_cuts(
@@ -85,11 +96,9 @@ def test_subject_times_the_crops_that_the_session_cuts(
     bundle = read_bundle(tiny_bundle)
     boxes = tiny_golden.boxes[[0, 0, 0]]  # the other reaches out of the frame
 
-    forward, end_to_end, crop = (run() for run in subject.runs.values())
+    forward, end_to_end = (run() for run in subject.runs.values())
 
-    rule = bundle.manifest.crop
-    placement = placement_from_boxes(boxes, rule.from_box)
-    np.testing.assert_array_equal(crop, crops_from_frame(tiny_golden.frame, placement, rule))
+    placement = placement_from_boxes(boxes, bundle.manifest.crop.from_box)
     assert isinstance(end_to_end, Landmarks)
     np.testing.assert_array_equal(end_to_end.boxes, boxes)
     assert isinstance(forward, dict)
