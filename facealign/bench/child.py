@@ -15,7 +15,15 @@ from typing import TypeVar, final
 import msgspec
 
 import facealign.errors
-from facealign.bench.messages import Failed, Order, Ready, Reply, line_of, reply_from_line
+from facealign.bench.messages import (
+    Failed,
+    Order,
+    Ready,
+    Reply,
+    TurnDone,
+    line_of,
+    reply_from_line,
+)
 from facealign.errors import BackendError, FacealignError
 
 __all__ = ["Child"]
@@ -40,6 +48,7 @@ class Child:
     Attributes:
         name: As errors call it.
         open_s: From nothing until it was ready, once `wait_ready` has returned.
+        cpu_s: Processor time of the process, as it last said.
     """
 
     def __init__(
@@ -51,7 +60,7 @@ class Child:
         environment: Mapping[str, str],
     ) -> None:
         self.name = name
-        self.open_s = 0.0
+        self.open_s = self.cpu_s = 0.0
         self._is_busy = True
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed in `close`; a pipe fills up
         self._began = time.perf_counter()
@@ -75,6 +84,7 @@ class Child:
         """
         ready = self._reply(Ready, deadline_s=deadline_s)
         self.open_s = time.perf_counter() - self._began
+        self.cpu_s = ready.cpu_s
         return ready
 
     def ask(self, order: Order, reply: type[_ReplyT], *, deadline_s: float) -> _ReplyT:
@@ -86,13 +96,20 @@ class Child:
         """
         self._is_busy = True
         self._write(line_of(order))
-        return self._reply(reply, deadline_s=deadline_s)
+        found = self._reply(reply, deadline_s=deadline_s)
+        if isinstance(found, TurnDone):
+            self.cpu_s = found.cpu_s
+        return found
 
-    def close(self) -> None:
-        """End the process: with a wish if it is idle, by force if it works or does not listen."""
+    def wish_to_end(self) -> None:
+        """Let the process end by itself if it is idle; `close` waits for that."""
         with contextlib.suppress(OSError):
             if self._process.stdin is not None:
                 self._process.stdin.close()
+
+    def close(self) -> None:
+        """End the process: with a wish if it is idle, by force if it works or does not listen."""
+        self.wish_to_end()
         try:
             if not self._is_busy:
                 with contextlib.suppress(subprocess.TimeoutExpired):

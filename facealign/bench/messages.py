@@ -58,9 +58,14 @@ Order = TakeTurn | KeepRate | Locate | TimeGpu
 
 
 class Ready(_Message, frozen=True, kw_only=True):
-    """Everything is open; `base_memory_mb` is the peak before that, MB of 10^6 bytes."""
+    """Everything is open.
+
+    `base_memory_mb` is the peak before that, MB of 10^6 bytes, and `cpu_s` the processor time of
+    this process so far.
+    """
 
     base_memory_mb: float
+    cpu_s: float
 
 
 class TurnDone(_Message, frozen=True, kw_only=True):

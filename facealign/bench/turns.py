@@ -24,7 +24,13 @@ _DEADLINE_S = 60.0
 
 
 class Asked(Protocol):
-    """A `Child`, as far as turns go."""
+    """A `Child`, as far as turns go.
+
+    Attributes:
+        cpu_s: Processor time of its process, as it last said.
+    """
+
+    cpu_s: float
 
     def ask(self, order: TakeTurn, reply: type[TurnDone], *, deadline_s: float) -> TurnDone:
         """Return the answer to an order."""
@@ -87,12 +93,12 @@ def take_turns(
     *,
     seconds: float,
     seed: int = 0,
-    on_warm: Callable[[], None] = lambda: None,
     on_round: Callable[[float], None] = lambda _: None,
 ) -> tuple[Turns, ...]:
     """Return the turns of each child in one launch, all over the same rounds.
 
-    A run of every kind warms each up, and does not count.
+    Nobody is warmed up: the self-test has run each, and a turn begins with a run that does not
+    count.
 
     Args:
         children: Ready, one or more.
@@ -100,15 +106,11 @@ def take_turns(
         seconds: How long, warm-up aside; up to twice that if there were not `_MIN_ROUNDS` before,
             and longer where one round takes longer.
         seed: Of the order of the turns.
-        on_warm: Called when all are warm, before the first round that counts.
         on_round: Called after each round with the part of the time that is over, 0 to 1.
 
     Raises what `Child.ask` raises.
     """
-    warm = [
-        _turn(child, Pace(1, pace.cycle_s)) for child, pace in zip(children, paces, strict=True)
-    ]
-    on_warm()
+    before_s = [child.cpu_s for child in children]
     rng = np.random.default_rng(seed)
     done: list[list[TurnDone]] = [[] for _ in children]
     began = time.perf_counter()
@@ -119,10 +121,10 @@ def take_turns(
     return tuple(
         Turns(
             launches=(tuple(each.times_ms for each in own),),
-            cpu_s=own[-1].cpu_s - first.cpu_s,
+            cpu_s=own[-1].cpu_s - began_s,
             peak_memory_mb=own[-1].peak_memory_mb,
         )
-        for own, first in zip(done, warm, strict=True)
+        for own, began_s in zip(done, before_s, strict=True)
     )
 
 

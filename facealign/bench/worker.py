@@ -88,7 +88,7 @@ def serve(open_subject: Callable[[bytes], Subject], orders: BinaryIO, replies: B
     base_memory_mb = peak_memory_mb()
     try:
         with closing(open_subject(orders.readline())) as subject:
-            say(Ready(base_memory_mb=base_memory_mb))
+            say(Ready(base_memory_mb=base_memory_mb, cpu_s=time.process_time()))
             for line in orders:
                 say(_reply(subject, order_from_line(line)))
     except FacealignError as error:

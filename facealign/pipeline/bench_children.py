@@ -109,6 +109,8 @@ def restart_children(
     Raises:
         FacealignError: What one cannot be opened for.
     """
+    for each in opened:
+        each.child.wish_to_end()
     stack.close()  # two processes of each may be more than the memory holds
     children = [_start(bundle, request, each.candidate, stack) for each in opened]
     for child in children:

@@ -76,12 +76,12 @@ def turns_of(
     for number in range(_LAUNCHES):
         if number:
             opened = restart_children(bundle, request, opened, stack)
+        watch.look()
         launch = take_turns(
             [each.child for each in opened],
             paces,
             seconds=seconds,
             seed=SEED + number,
-            on_warm=watch.look,
             on_round=on_round,
         )
         watch.look()

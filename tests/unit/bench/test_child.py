@@ -11,7 +11,7 @@ from facealign.bench.messages import Locate, Located, Ready, TakeTurn, TurnDone
 from facealign.errors import BackendError, FacealignError, TargetError
 
 _SOON_S = 30.0
-_READY = '{"type": "Ready", "base_memory_mb": 5.0}'
+_READY = '{"type": "Ready", "base_memory_mb": 5.0, "cpu_s": 0.5}'
 
 
 def _child(*statements: str) -> Child:
@@ -29,8 +29,18 @@ def test_child_is_ready_when_it_says_so() -> None:
     with _child(f"print('{_READY}', flush=True)", "input()") as child:
         ready = child.wait_ready(deadline_s=_SOON_S)
 
-    assert ready == Ready(base_memory_mb=5.0)
+    assert ready == Ready(base_memory_mb=5.0, cpu_s=0.5)
     assert 0 < child.open_s < _SOON_S
+    assert child.cpu_s == 0.5
+
+
+def test_child_knows_the_processor_time_of_its_last_turn() -> None:
+    done = '{"type": "TurnDone", "times_ms": {}, "cpu_s": 1.5, "peak_memory_mb": 6.0}'
+    with _child(f"print('{_READY}', flush=True)", "input()", f"print('{done}')") as child:
+        child.wait_ready(deadline_s=_SOON_S)
+        child.ask(TakeTurn(count=1), TurnDone, deadline_s=_SOON_S)
+
+    assert child.cpu_s == 1.5
 
 
 def test_child_answers_an_order() -> None:

@@ -24,7 +24,7 @@ class _Asked:
     def __init__(
         self, name: str, run_ms: float, log: list[str], kinds: tuple[str, ...] = ("forward",)
     ) -> None:
-        self.name, self.kinds = name, kinds
+        self.name, self.kinds, self.cpu_s = name, kinds, 0.0
         self.counts: list[int] = []
         self.deadlines_s: list[float] = []
         self._run_ms, self._log = run_ms, log
@@ -34,6 +34,7 @@ class _Asked:
         self.deadlines_s.append(deadline_s)
         self._log.append(self.name)
         number = float(len(self.counts))
+        self.cpu_s = 10 * number
         return reply(
             times_ms=dict.fromkeys(self.kinds, (self._run_ms,) * order.count),
             cpu_s=10 * number,
@@ -80,7 +81,7 @@ def test_paces_of_warms_up_as_long_as_trtexec(asked: list[_Asked]) -> None:
 def test_take_turns_gives_every_child_one_turn_a_round(asked: list[_Asked], log: list[str]) -> None:
     turns = take_turns(asked, [_PACE] * 3, seconds=0.01)
 
-    rounds = list(zip(*[iter(log[3:])] * 3, strict=True))  # behind one turn of warm-up each
+    rounds = list(zip(*[iter(log)] * 3, strict=True))
     assert {len(each.rounds) for each in turns} == {len(rounds)}
     assert {tuple(sorted(each)) for each in rounds} == {("a", "b", "c")}
 
@@ -90,8 +91,7 @@ def test_take_turns_runs_each_at_its_pace(asked: list[_Asked]) -> None:
 
     turns = take_turns(asked, paces, seconds=0.01)
 
-    assert [each.counts[0] for each in asked] == [1, 1, 1]
-    assert [set(each.counts[1:]) for each in asked] == [{5}, {1}, {2}]
+    assert [set(each.counts) for each in asked] == [{5}, {1}, {2}]
     assert [len(each.rounds[0]["forward"]) for each in turns] == [5, 1, 2]
 
 
@@ -102,7 +102,7 @@ def test_take_turns_shuffles_the_order_and_can_repeat_it(log: list[str], seed: i
         log.clear()
         children = [_Asked(name, 1.0, log) for name in "abcdefgh"]
         take_turns(children, [_PACE] * 8, seconds=1e-9, seed=seed)
-        orders.append(log[8:16])
+        orders.append(log[:8])
 
     assert orders[0] == orders[1]
     assert orders[0] != sorted(orders[0])
@@ -111,7 +111,7 @@ def test_take_turns_shuffles_the_order_and_can_repeat_it(log: list[str], seed: i
 def test_take_turns_has_another_order_every_round(asked: list[_Asked], log: list[str]) -> None:
     take_turns(asked, [_PACE] * 3, seconds=0.01)
 
-    first_of_rounds = Counter(log[3::3])
+    first_of_rounds = Counter(log[::3])
     assert len(first_of_rounds) == 3
 
 
@@ -124,29 +124,23 @@ def test_take_turns_waits_longer_for_slow_ones(log: list[str]) -> None:
     assert set(fast.deadlines_s) == {60.0}
 
 
-def test_take_turns_counts_from_the_warm_up_on(asked: list[_Asked]) -> None:
+def test_take_turns_counts_what_a_process_had_used_before_as_not_its_own(
+    asked: list[_Asked],
+) -> None:
+    asked[0].cpu_s = 4.0
+
     turns = take_turns(asked, [_PACE] * 3, seconds=0.01)
 
     count = len(turns[0].rounds)
-    assert turns[0].cpu_s == 10.0 * count
-    assert turns[0].peak_memory_mb == 101 + count
+    assert turns[0].cpu_s == 10.0 * count - 4
+    assert turns[0].peak_memory_mb == 100 + count
 
 
-def test_take_turns_tells_when_all_are_warm_and_how_far_it_is(
-    asked: list[_Asked], log: list[str]
-) -> None:
+def test_take_turns_tells_how_far_it_is(asked: list[_Asked]) -> None:
     shares: list[float] = []
-    warm: list[int] = []
 
-    turns = take_turns(
-        asked,
-        [_PACE] * 3,
-        seconds=0.01,
-        on_warm=lambda: warm.append(len(log)),
-        on_round=shares.append,
-    )
+    turns = take_turns(asked, [_PACE] * 3, seconds=0.01, on_round=shares.append)
 
-    assert warm == [3]
     assert len(shares) == len(turns[0].rounds)
     assert shares == sorted(shares)
     assert shares[-1] <= 1

@@ -48,10 +48,11 @@ def started(
         assert deadline_s > 60
         if specs[-1][0].engine != "onnxruntime":
             raise BackendError("TensorRT is not installed; do")
-        return Ready(base_memory_mb=1.0)
+        return Ready(base_memory_mb=1.0, cpu_s=0.1)
 
     monkeypatch.setattr(Child, "__init__", start)
     monkeypatch.setattr(Child, "wait_ready", ready)
+    monkeypatch.setattr(Child, "wish_to_end", lambda _: None)
     monkeypatch.setattr(Child, "close", lambda child: closed.append(child))  # noqa: PLW0108  # no method of the class otherwise
     return specs
 
