@@ -131,9 +131,11 @@ class _Loaded:
     def stage(self, name: str) -> Iterator[Stage]:
         loads = {"turns": "while True: pass"}
         with subprocess.Popen([sys.executable, "-S", "-c", loads.get(name, "")]) as process:
-            with SILENT.stage(name) as stage:
-                yield stage
-            process.kill()
+            try:
+                with SILENT.stage(name) as stage:
+                    yield stage
+            finally:
+                process.kill()
 
 
 def test_run_bench_flags_a_load_and_opens_fp32_to_compare_with_where_it_is_no_candidate(
