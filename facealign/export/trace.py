@@ -27,7 +27,8 @@ def trace(
 ) -> ir.Model:
     """Return the graph of a module that takes uint8 BGR crops, with a dynamic batch.
 
-    Batch normalisations go into the convolutions before them first, which halves the time.
+    Batch normalisations go into the convolutions before them first: an HRNet is
+    traced in half the time.
 
     Args:
         module: Takes ``(B, size_px, size_px, 3)`` uint8, returns a tuple of tensors.

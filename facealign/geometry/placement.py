@@ -70,7 +70,9 @@ def _square(index: int, box: Sequence[float], rule: SquareRule) -> tuple[float, 
     Raises:
         InputError: If there is no such square.
     """
-    if not all(map(math.isfinite, box)):
+    # Corners may be finite and what lies between them not.
+    sides = (rule.side_factor * (box[2] - box[0]), rule.side_factor * (box[3] - box[1]))
+    if not all(map(math.isfinite, (*box, *sides))):
         raise InputError(f"box {index} is not finite, so it has no square; leave it out")
     if rule.centre == "integer":
         box = [float(math.trunc(corner + 0.5)) for corner in box]

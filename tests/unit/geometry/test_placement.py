@@ -103,6 +103,19 @@ def test_placement_from_boxes_names_the_box_whose_square_has_no_side() -> None:
         placement_from_boxes(boxes, INTEGER)
 
 
+@pytest.mark.parametrize(
+    "box", [[-1.7e308, 0, 1.7e308, 10], [1.7e308, 0, -1.7e308, 10], [0, 0, 10, 1.7e308]]
+)
+@pytest.mark.parametrize("rule", [EXACT, INTEGER], ids=["exact", "integer"])
+def test_placement_from_boxes_names_the_box_whose_square_is_not_finite(
+    rule: SquareRule, box: list[float]
+) -> None:
+    boxes = np.array([[0.0, 0, 10, 10], box])
+
+    with pytest.raises(InputError, match=r"box 1 is not finite"):
+        placement_from_boxes(boxes, rule)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf], ids=str)
 @pytest.mark.parametrize("corner", range(4))
 @pytest.mark.parametrize("rule", [EXACT, INTEGER], ids=["exact", "integer"])
